@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# One static library per folder of src/. A target can include and call only the folders it links:
+# each folder is published through an include root of its own, so a forbidden include does not build.
+
+add_library(barcodemae_build_flags INTERFACE)
+target_compile_features(barcodemae_build_flags INTERFACE cxx_std_20)
+target_compile_options(barcodemae_build_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
+  -ffp-contract=off)
+if(BARCODEMAE_WERROR)
+  target_compile_options(barcodemae_build_flags INTERFACE -Werror)
+endif()
+if(BARCODEMAE_SANITIZE)
+  target_compile_options(barcodemae_build_flags INTERFACE
+    -fsanitize=${BARCODEMAE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(barcodemae_build_flags INTERFACE -fsanitize=${BARCODEMAE_SANITIZE})
+endif()
+
+# barcodemae_library(<name> FOLDER <folder below src> SOURCES <files> [DEPENDS <targets>])
+# Makes barcodemae_<name>, whose headers are included as "<folder>/<file>.h".
+function(barcodemae_library name)
+  cmake_parse_arguments(ARG "" "FOLDER" "SOURCES;DEPENDS" ${ARGN})
+  set(target barcodemae_${name})
+  set(root ${PROJECT_BINARY_DIR}/include-roots/${name})
+  get_filename_component(parent ${root}/${ARG_FOLDER} DIRECTORY)
+  file(MAKE_DIRECTORY ${parent})
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/src/${ARG_FOLDER} ${root}/${ARG_FOLDER} SYMBOLIC)
+  list(TRANSFORM ARG_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/${ARG_FOLDER}/)
+  add_library(${target} STATIC ${ARG_SOURCES})
+  target_include_directories(${target} PUBLIC ${root})
+  target_link_libraries(${target} PUBLIC barcodemae_build_flags ${ARG_DEPENDS})
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Files and folders that appear whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <string_view>
+
+namespace barcodemae {
+
+/// Writes a file under a temporary name beside `path`, syncs it and renames it onto `path`. Left
+/// unfinished (an exception, a killed process), `path` stays as it was and the temporary is removed
+/// when the object dies.
+class AtomicFile {
+ public:
+  /// Throws UserError when the folder is missing or not writable.
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends bytes. Throws UserError (full disk, quota) naming the file and what to do.
+  void write(const void* data, std::size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  /// Overwrites bytes at an offset already written (headers whose sizes come last).
+  void write_at(std::size_t offset, const void* data, std::size_t bytes);
+  /// Syncs and renames; nothing may be written afterwards. Throws UserError as write does.
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  int descriptor_ = -1;
+};
+
+/// One call for a whole text or binary file.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// Makes the folder `path` appear with everything `fill(temporary folder)` puts into it, synced; an
+/// existing folder of that name is replaced. Throws UserError as AtomicFile does.
+void write_directory_atomically(const std::filesystem::path& path,
+                                const std::function<void(const std::filesystem::path&)>& fill);
+
+}  // namespace barcodemae

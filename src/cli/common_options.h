@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Options that every command has, and the checks of values that several commands share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tensor/view.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace barcodemae {
+
+/// --threads, --quiet, --verbose, --config, added to every subcommand; applied before it runs.
+void add_common_options(CLI::App& command);
+
+/// --precision f32|bf16|auto and --device cpu|reference, for commands that run a model.
+struct ComputeOptions {
+  std::string precision = "auto";
+  std::string device = "cpu";
+
+  /// Throws UserError for what the machine or the device cannot do.
+  DType activation() const;
+};
+void add_compute_options(CLI::App& command, ComputeOptions& options);
+
+/// Validators with messages that say what is allowed: finite numbers in a closed or open range.
+CLI::Option* positive(CLI::Option* option);                        ///< > 0, finite
+CLI::Option* within(CLI::Option* option, double low, double high);  ///< low ≤ value ≤ high
+
+/// Prints once what was chosen: device, SIMD level, precision, threads.
+void print_compute_choice(const ComputeOptions& options, DType activation);
+
+}  // namespace barcodemae

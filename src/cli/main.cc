@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "barcodemae_version.h"
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr int kOurBug = 1, kUserCanMend = 2;
+
+int run(int argc, char** argv) {
+  CLI::App application{
+      "Masked autoencoders for DNA barcodes: pretrain, embed, evaluate (BarcodeMAE, arXiv 2502.18405)"};
+  application.name("barcodemae");
+  application.set_version_flag("--version", BARCODEMAE_VERSION);
+  application.require_subcommand(1);
+  application.footer("barcodemae COMMAND --help shows a command's options and examples.");
+  for (const AddCommand add : {add_simulate_command, add_pretrain_command, add_embed_command,
+                               add_evaluate_command, add_bench_command, add_info_command}) {
+    add(application);
+  }
+  try {
+    application.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11 prints help and version through its errors, with exit code 0.
+    return application.exit(error) == 0 ? 0 : kUserCanMend;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace barcodemae
+
+int main(int argc, char** argv) {
+  try {
+    return barcodemae::run(argc, argv);
+  } catch (const barcodemae::UserError& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return barcodemae::kUserCanMend;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "internal error: %s\nThis is a bug in barcodemae %s; please report it.\n",
+                 error.what(), BARCODEMAE_VERSION);
+    return barcodemae::kOurBug;
+  }
+}

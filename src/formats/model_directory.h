@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// A model on disk (docs/formats.md): what transformers.BertModel and AutoTokenizer load as it lies,
+// plus marker.json and pretraining.safetensors.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "data/dataset.h"
+#include "nn/config.h"
+#include "tensor/parameters.h"
+
+namespace barcodemae {
+
+/// config.json and tokenizer.json and marker.json: everything but weights.
+struct ModelDescription {
+  ModelConfig config;
+  SequenceCoder coder{KmerTokenizer{KmerVocabulary{}}, std::nullopt};
+  /// Facts of the training that made it, printed by `info`: name → value, in JSON (numbers stay
+  /// numbers). E.g. steps, barcodes_seen, checkpoint ("best" or "last"), seed, data.
+  std::map<std::string, std::string> training;
+};
+
+/// Format version of the `barcodemae` object in config.json; a newer major version is refused.
+inline constexpr int kModelFormatVersion = 1;
+
+/// Folder of a MODEL argument: a path as it is, or a name ("coi-small") looked up in
+/// $BARCODEMAE_MODELS, in models/ beside the binary's source or install prefix. Throws UserError
+/// listing the known names.
+std::filesystem::path find_model(const std::string& model);
+
+/// Throws UserError (file, what was expected, what to do) on anything missing or malformed.
+ModelDescription read_model_description(const std::filesystem::path& directory);
+
+/// Loads the encoder's tensors of model.safetensors into `parameters` (those declared by Encoder;
+/// `position_ids`, the pooler and `bert.`/`module.` prefixes of other writers are tolerated).
+void load_encoder(const std::filesystem::path& directory, Parameters& parameters);
+/// Loads pretraining.safetensors too: projection, decoder, head.
+void load_pretraining(const std::filesystem::path& directory, Parameters& parameters);
+
+/// Hash of the weights and the description: names the model in caches and libraries.
+std::string model_fingerprint(const std::filesystem::path& directory);
+
+enum class WeightType { kFloat32, kBFloat16 };
+
+/// Writes config.json, tokenizer.json, tokenizer_config.json, marker.json (anchored models) and
+/// model.safetensors into an existing folder, each file atomically, weights last; and
+/// pretraining.safetensors when `pretraining`.
+void write_model(const std::filesystem::path& directory, const ModelDescription& description,
+                 const Parameters& parameters, bool pretraining,
+                 WeightType type = WeightType::kFloat32);
+
+}  // namespace barcodemae

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The shape of a model: what config.json says, and nothing about its training.
+#pragma once
+
+#include <string>
+
+namespace barcodemae {
+
+/// A BERT stack. Defaults are the paper's.
+struct TransformerConfig {
+  int width = 768;
+  int layers = 6;
+  int heads = 6;
+  int feed_forward = 3072;
+  float norm_epsilon = 1e-12f;
+};
+
+enum class HeadKind {
+  kKmer,  ///< one softmax over the 4^k k-mers (the paper)
+  kBase,  ///< k softmaxes over the 4 bases, with a bias per site
+};
+enum class KmerInitialisation {
+  kRandom,  ///< N(0, 0.02) per k-mer (the paper)
+  kBases,   ///< sums of k base embeddings, one set per place in the k-mer
+};
+
+struct ModelConfig {
+  TransformerConfig encoder;
+  TransformerConfig decoder;
+  int vocabulary = 4098;  ///< special tokens and k-mers
+  int k = 6;
+  int max_positions = 512;
+  float dropout = 0.1f;
+  HeadKind head = HeadKind::kKmer;
+  KmerInitialisation kmer_initialisation = KmerInitialisation::kRandom;
+
+  int kmers() const { return 1 << (2 * k); }
+  int first_kmer() const { return vocabulary - kmers(); }
+};
+
+/// Throws UserError naming the option when a value is out of range (width not divisible by heads,
+/// head size not a multiple of 8 or above 256, …).
+void validate(const ModelConfig& config);
+
+}  // namespace barcodemae

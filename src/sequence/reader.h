@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Barcodes from files, one at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sequence/record.h"
+
+namespace barcodemae {
+
+/// What a reader met on the way; shown to the user after reading, and kept in results.
+struct ReadReport {
+  std::int64_t records = 0;     ///< usable, handed out
+  std::int64_t skipped = 0;     ///< unusable: no sequence, malformed row
+  std::int64_t duplicate_ids = 0;
+  std::int64_t lower_case = 0, uracil = 0, gaps = 0, trailing_n = 0;  ///< records touched by each
+  std::int64_t ambiguous = 0;   ///< records with IUPAC codes
+  struct Skip {
+    std::int64_t line = 0;
+    std::string id, reason;
+  };
+  std::vector<Skip> skips;      ///< all of them
+
+  /// The sentences a user wants to read; empty when there is nothing to say.
+  std::string summary(const std::string& file) const;
+};
+
+struct ReaderOptions {
+  /// Keep only rows with this marker_code where the file has that column (BOLD); empty: all.
+  std::string marker_code = "COI-5P";
+};
+
+/// Streams the records of a FASTA, FASTQ, CSV or TSV file, plain or compressed (gzip with many
+/// members, bgzip, zstd with many frames), "-" for standard input. The format is told by content.
+/// CSV columns are resolved by name with aliases (docs/formats.md).
+class RecordReader {
+ public:
+  /// Throws UserError when the file is missing, empty, binary, or its header lacks a sequence column.
+  explicit RecordReader(const std::filesystem::path& path, ReaderOptions options = {});
+  ~RecordReader();
+  RecordReader(const RecordReader&) = delete;
+  RecordReader& operator=(const RecordReader&) = delete;
+
+  /// Fills `record` and returns true, or returns false at the end of the file. Unusable records are
+  /// skipped and reported. Throws UserError on a truncated file or corrupt compression, and at the
+  /// end when not one record was usable.
+  bool next(Record& record);
+  const ReadReport& report() const;
+  /// Whether the file has a `split` column.
+  bool has_splits() const;
+  /// Bytes of the (compressed) file read so far, and its size (0 for standard input): for progress.
+  std::int64_t bytes_read() const;
+  std::int64_t bytes_total() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace barcodemae

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Reverse-mode differentiation over a few coarse ops.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "tensor/view.h"
+
+namespace barcodemae {
+
+class Arena;
+
+/// Where an op adds the gradient of one of its inputs.
+struct GradientTarget {
+  View view;
+  bool accumulate = false;  ///< false: overwrite, it is the first contribution
+};
+
+class Tape {
+ public:
+  explicit Tape(Arena& arena) : arena_(arena) {}
+
+  /// A gradient slot for a new tensor of this shape and type; its memory is taken when the first
+  /// contribution arrives and given back when its op has used it.
+  int add_slot(View value);
+  /// `backward` runs in reverse order of recording. `output` is the slot whose gradient it consumes;
+  /// an op none of whose output gradient was asked for is skipped.
+  void record(int output, std::function<void(View output_gradient)> backward);
+  /// A term of the loss: its backward needs no incoming gradient.
+  void record_loss(std::function<void()> backward);
+
+  /// For use inside a backward closure: where to put the gradient of an input. Slot −1: no data.
+  GradientTarget contribute(int slot);
+
+  /// Runs everything recorded, last first, and forgets it.
+  void backward();
+  void clear();
+
+ private:
+  struct Slot {
+    View shape;
+    View gradient;  // no data until the first contribution
+  };
+  struct Node {
+    int output;  // −1: a loss
+    std::function<void(View)> backward;
+  };
+  Arena& arena_;
+  std::vector<Slot> slots_;
+  std::vector<Node> nodes_;
+};
+
+}  // namespace barcodemae

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// k-mers as tokens, exactly as the paper's reference code makes them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace barcodemae {
+
+/// Vocabulary: special tokens first, then the 4^k k-mers in base-4 order A < C < G < T, first base
+/// most significant. Stored with every model (tokenizer.json), never derived from k alone.
+struct KmerVocabulary {
+  int k = 6;
+  std::vector<std::string> specials = {"[MASK]", "[UNK]"};
+
+  static constexpr std::int32_t kMask = 0;
+  static constexpr std::int32_t kUnknown = 1;
+  std::int32_t first_kmer() const { return static_cast<std::int32_t>(specials.size()); }
+  std::int32_t kmers() const { return std::int32_t{1} << (2 * k); }
+  std::int32_t size() const { return first_kmer() + kmers(); }
+  std::string token(std::int32_t id) const;
+};
+
+/// The tokens of one sequence. `positions[i]` is the token's place in the sequence or, anchored, in
+/// the marker; ascending, not always consecutive.
+struct TokenSequence {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> positions;
+};
+
+class KmerTokenizer {
+ public:
+  /// Throws UserError unless 1 ≤ k ≤ 10 and stride ≥ 1 and max_bases ≥ k.
+  explicit KmerTokenizer(KmerVocabulary vocabulary, int stride = 6, int max_bases = 660);
+
+  /// The paper's tokens of a normalised sequence (upper case, gaps dropped, U as T): drop `offset`
+  /// bases, cut at max_bases, strip trailing N, then a token every `stride` bases; a k-mer with
+  /// anything but ACGT is [UNK]; a trailing partial k-mer is dropped. positions = 0, 1, 2, …
+  TokenSequence tokenize(std::string_view sequence, int offset = 0) const;
+
+  /// Tokens in marker coordinates: base i of the sequence lies at coordinate begin + i, token p
+  /// covers coordinates first_site + p · stride … + k − 1, and only tokens within [0, marker_length)
+  /// all of whose bases are present and unambiguous exist; others are left out.
+  TokenSequence tokenize_anchored(std::string_view sequence, int begin, int first_site,
+                               int marker_length) const;
+
+  const KmerVocabulary& vocabulary() const { return vocabulary_; }
+  int stride() const { return stride_; }
+  int max_bases() const { return max_bases_; }
+  /// Most tokens a sequence can have.
+  int max_tokens() const { return max_bases_ / stride_; }
+
+ private:
+  KmerVocabulary vocabulary_;
+  int stride_, max_bases_;
+};
+
+}  // namespace barcodemae
