@@ -36,9 +36,9 @@ namespace detail {
 
 /// Checks an invariant of ours, in release builds too; costs nothing at the granularity of an op.
 /// BARCODEMAE_CHECK(condition, "format {}", args...) throws InternalError.
-#define BARCODEMAE_CHECK(condition, ...)                                          \
-  do {                                                                            \
-    if (!(condition)) [[unlikely]]                                                \
-      ::barcodemae::detail::check_failed(#condition, __FILE__, __LINE__,          \
-                                         ::fmt::format(__VA_ARGS__));             \
+#define BARCODEMAE_CHECK(condition, ...)                                 \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::barcodemae::detail::check_failed(#condition, __FILE__, __LINE__, \
+                                         ::fmt::format(__VA_ARGS__));    \
   } while (false)

@@ -26,7 +26,8 @@ void log_warn(fmt::format_string<Args...> format, Args&&... args) {
 }
 template <typename... Args>
 void log_debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (verbosity() == Verbosity::kVerbose) log_detail(fmt::format(format, std::forward<Args>(args)...));
+  if (verbosity() == Verbosity::kVerbose)
+    log_detail(fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace barcodemae

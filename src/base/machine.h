@@ -12,8 +12,8 @@ enum class SimdLevel { kScalar, kAvx2, kAvx512, kAvx512Bf16, kAmx };
 
 struct Machine {
   std::string cpu_model;
-  int cores = 1;                  ///< cores this process may use: affinity and cgroup quota respected
-  std::size_t memory_bytes = 0;   ///< memory this process may use: physical or cgroup limit
+  int cores = 1;  ///< cores this process may use: affinity and cgroup quota respected
+  std::size_t memory_bytes = 0;  ///< memory this process may use: physical or cgroup limit
   SimdLevel simd = SimdLevel::kScalar;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Progress with rate and ETA on standard error: one line rewritten on a terminal, plain lines elsewhere.
+// Progress with rate and ETA on standard error: one line rewritten on a terminal, plain lines
+// elsewhere.
 #pragma once
 
 #include <chrono>

@@ -28,7 +28,7 @@ struct ComputeOptions {
 void add_compute_options(CLI::App& command, ComputeOptions& options);
 
 /// Validators with messages that say what is allowed: finite numbers in a closed or open range.
-CLI::Option* positive(CLI::Option* option);                        ///< > 0, finite
+CLI::Option* positive(CLI::Option* option);                         ///< > 0, finite
 CLI::Option* within(CLI::Option* option, double low, double high);  ///< low ≤ value ≤ high
 
 /// Prints once what was chosen: device, SIMD level, precision, threads.

@@ -14,7 +14,8 @@ constexpr int kOurBug = 1, kUserCanMend = 2;
 
 int run(int argc, char** argv) {
   CLI::App application{
-      "Masked autoencoders for DNA barcodes: pretrain, embed, evaluate (BarcodeMAE, arXiv 2502.18405)"};
+      "Masked autoencoders for DNA barcodes: pretrain, embed, evaluate (BarcodeMAE, arXiv "
+      "2502.18405)"};
   application.name("barcodemae");
   application.set_version_flag("--version", BARCODEMAE_VERSION);
   application.require_subcommand(1);

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "base/error.h"
+
+namespace barcodemae {
+namespace fs = std::filesystem;
+
+namespace {
+
+[[noreturn]] void throw_write_error(const fs::path& path, int error) {
+  const char* advice =
+      error == ENOSPC || error == EDQUOT
+          ? "Free some space or choose another folder; nothing was left half-written."
+      : error == ENOENT ? "Create the folder first."
+                        : "Check the path and its permissions.";
+  throw UserError("cannot write {}: {}\n{}", path.string(), std::strerror(error), advice);
+}
+
+/// A name beside `path` that no other process uses.
+fs::path temporary_beside(const fs::path& path) {
+  fs::path temporary = path;
+  temporary += fmt::format(".{}.tmp", ::getpid());
+  return temporary;
+}
+
+/// Makes a rename in `folder` survive a power cut.
+void sync_path(const fs::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (descriptor < 0) throw_write_error(path, errno);
+  const int failed = ::fsync(descriptor) != 0 ? errno : 0;
+  ::close(descriptor);
+  // Some file systems cannot sync folders (EINVAL); the rename itself is still atomic.
+  if (failed != 0 && failed != EINVAL) throw_write_error(path, failed);
+}
+
+fs::path parent_folder(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(fs::path path)
+    : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+  if (fs::is_directory(path_)) throw UserError("cannot write {}: it is a folder", path_.string());
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) throw_write_error(path_, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, std::size_t bytes) {
+  BARCODEMAE_CHECK(descriptor_ >= 0, "{} is written after commit()", path_.string());
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t written = ::write(descriptor_, next, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_write_error(path_, errno);
+    next += written;
+    bytes -= static_cast<std::size_t>(written);
+  }
+}
+
+void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t bytes) {
+  BARCODEMAE_CHECK(descriptor_ >= 0, "{} is written after commit()", path_.string());
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t written = ::pwrite(descriptor_, next, bytes, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_write_error(path_, errno);
+    next += written;
+    offset += static_cast<std::size_t>(written);
+    bytes -= static_cast<std::size_t>(written);
+  }
+}
+
+void AtomicFile::commit() {
+  BARCODEMAE_CHECK(descriptor_ >= 0, "{} is committed twice", path_.string());
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) throw_write_error(path_, errno);
+  const int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    throw_write_error(path_, error);
+  }
+  sync_path(parent_folder(path_), O_RDONLY | O_DIRECTORY);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+void write_directory_atomically(const fs::path& path,
+                                const std::function<void(const fs::path&)>& fill) {
+  const fs::path temporary = temporary_beside(path);
+  fs::path replaced = temporary;
+  replaced += ".old";
+  try {
+    fs::remove_all(temporary);
+    fs::create_directories(temporary);
+    fill(temporary);
+    for (const auto& entry : fs::recursive_directory_iterator(temporary)) {
+      if (entry.is_regular_file()) sync_path(entry.path(), O_RDONLY);
+    }
+    sync_path(temporary, O_RDONLY | O_DIRECTORY);
+    if (fs::exists(path)) fs::rename(path, replaced);
+    fs::rename(temporary, path);
+    sync_path(parent_folder(path), O_RDONLY | O_DIRECTORY);
+    fs::remove_all(replaced);
+  } catch (const fs::filesystem_error& error) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw_write_error(path, error.code().value());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "cli/common_options.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "backend/backends.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/threads.h"
+
+namespace barcodemae {
+
+namespace {
+
+struct CommonOptions {
+  int threads = 0;
+  bool quiet = false, verbose = false;
+};
+
+CLI::Option* check_number(CLI::Option* option, double low, bool low_allowed, double high,
+                          const std::string& allowed) {
+  return option->check(CLI::Validator(
+      [=](std::string& text) -> std::string {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        const bool good = end != text.c_str() && *end == '\0' && std::isfinite(value) &&
+                          (low_allowed ? value >= low : value > low) && value <= high;
+        return good ? "" : fmt::format("'{}' is no value for it: {} is expected", text, allowed);
+      },
+      allowed));
+}
+
+}  // namespace
+
+CLI::Option* positive(CLI::Option* option) {
+  return check_number(option, 0, false, std::numeric_limits<double>::max(), "a number above 0");
+}
+
+CLI::Option* within(CLI::Option* option, double low, double high) {
+  return check_number(option, low, true, high, fmt::format("a number from {} to {}", low, high));
+}
+
+void add_common_options(CLI::App& command) {
+  auto options = std::make_shared<CommonOptions>();
+  within(command
+             .add_option("--threads", options->threads,
+                         "Threads to use; default: the cores this process may use")
+             ->group("Common"),
+         1, 4096);
+  command.add_flag("--quiet", options->quiet, "Print warnings and errors only")->group("Common");
+  command.add_flag("--verbose", options->verbose, "Print details")
+      ->group("Common")
+      ->excludes("--quiet");
+  command.set_config("--config", "", "Read options from a file (name=value lines)")
+      ->group("Common");
+  command.allow_config_extras(CLI::config_extras_mode::error);
+  command.parse_complete_callback([options] {
+    if (options->threads > 0) set_thread_count(options->threads);
+    if (options->quiet) set_verbosity(Verbosity::kQuiet);
+    if (options->verbose) set_verbosity(Verbosity::kVerbose);
+  });
+}
+
+void add_compute_options(CLI::App& command, ComputeOptions& options) {
+  command
+      .add_option("--precision", options.precision,
+                  "f32, bf16, or auto: the faster of them on this machine")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str()
+      ->group("Compute");
+  command
+      .add_option("--device", options.device,
+                  "cpu, or reference (slow plain loops, the oracle of the tests)")
+      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->capture_default_str()
+      ->group("Compute");
+}
+
+DType ComputeOptions::activation() const {
+  if (device == "reference") {
+    if (precision == "bf16") {
+      throw UserError("--device reference computes in f32 only\nLeave out --precision bf16.");
+    }
+    return DType::kFloat32;
+  }
+  if (precision == "f32") return DType::kFloat32;
+  if (precision == "auto") return preferred_cpu_precision();
+  if (machine().simd < SimdLevel::kAvx512) {
+    throw UserError(
+        "--precision bf16 needs a CPU with AVX-512; this one has {}\nUse --precision f32.",
+        to_string(machine().simd));
+  }
+  return DType::kBFloat16;
+}
+
+void print_compute_choice(const ComputeOptions& options, DType activation) {
+  const char* precision = activation == DType::kBFloat16 ? "bf16" : "f32";
+  if (options.device == "reference") {
+    log_info("Device: reference (plain loops), precision {}, 1 thread", precision);
+    return;
+  }
+  log_info("Device: cpu ({}), SIMD {}, precision {}, {} thread{}", machine().cpu_model,
+           to_string(machine().simd), precision, thread_count(), thread_count() == 1 ? "" : "s");
+}
+
+}  // namespace barcodemae
