@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The differentiable ops the model is written in: each checks shapes, allocates its output, calls
 // the backend, and records its backward pass when there is a tape. One .cc file per op.
+// Tensors without rows are legal everywhere; kernels are not launched for them (nor in a dry run).
 // Shapes as in tensor/backend.h: T rows (tokens), H width, N sequences.
 #pragma once
 

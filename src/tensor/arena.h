@@ -33,11 +33,12 @@ class Arena {
   /// replace smaller ones; smaller ones are ignored.
   void reserve(std::size_t bytes);
   std::size_t capacity() const { return capacity_; }
-  /// Most bytes in use at a time since the last rewind.
+  /// Bytes needed since the last rewind.
   std::size_t high_water() const { return high_water_; }
 
-  /// 64-byte aligned, not zeroed. Throws InternalError when the plan was too small.
+  /// 64-byte aligned, not zeroed; null for no bytes. Throws InternalError when the plan was too small.
   Bytes allocate(std::size_t bytes);
+  /// Never null, even without rows.
   View allocate(std::int64_t rows, std::int64_t cols, DType dtype);
   /// Gives one block back before the rewind. Null is fine.
   void release(void* block);
@@ -48,8 +49,9 @@ class Arena {
   Backend& backend_;
   std::byte* memory_ = nullptr;
   std::size_t capacity_ = 0, high_water_ = 0;
+  std::size_t end_ = 0;  // everything from here on is unused
   bool measuring_ = false;
-  std::map<std::size_t, std::size_t> free_;       // offset → size
+  std::map<std::size_t, std::size_t> free_;       // holes below end_: offset → size
   std::map<std::size_t, std::size_t> allocated_;  // offset → size
 };
 

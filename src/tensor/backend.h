@@ -159,7 +159,7 @@ class Backend {
   virtual void mean_pool_forward(View y, View x, const Segments&) = 0;
   virtual void mean_pool_backward(View dx, bool accumulate, View dy, const Segments&) = 0;
 
-  /// y = a + b
+  /// y = a + b; y may be a.
   virtual void add_forward(View y, View a, View b) = 0;
 
   /// Rows r = index[i] of x (int32 [R, 1]) are scored against targets int32 [R, groups].

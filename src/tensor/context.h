@@ -20,7 +20,7 @@ struct Tensor {
   std::int64_t cols() const { return view.cols; }
 };
 
-/// Handed to every op. `tape` null: inference, nothing is saved and dropout is off.
+/// Handed to every op; a copy refers to the same run. `tape` null: inference, nothing is saved and dropout is off.
 struct Context {
   Backend& backend;
   Arena& arena;
@@ -35,6 +35,10 @@ struct Context {
   Dropout dropout(float probability, std::uint32_t site) const;
   /// True while the arena only counts: ops then launch nothing.
   bool measuring() const { return arena.measuring(); }
+
+  /// Says that a tensor is not needed any more. Its memory is given back when nothing else wants it:
+  /// without a tape.
+  void discard(const Tensor& tensor);
 
   /// int32 host values as a device column [values.size() / cols, cols].
   View upload(std::span<const std::int32_t> values, std::int64_t cols = 1);

@@ -91,6 +91,7 @@ class Parameters {
 
  private:
   View slice(View flat, const std::string& name) const;
+  std::vector<float> to_host(View view) const;
 
   Backend& backend_;
   DType dtype_;

@@ -14,7 +14,8 @@ struct Segments {
   /// On the host: first row of each sequence, then the number of rows; ascending, [sequences + 1].
   /// A sequence may be empty.
   std::vector<std::int32_t> begins;
-  std::int64_t longest = 0;  ///< rows of the longest sequence
+  std::int64_t longest = 0;         ///< rows of the longest sequence
+  std::int64_t position_limit = 0;  ///< 1 + the largest position; 0: not known
 
   View offsets;    ///< the same on the device, int32 [sequences + 1, 1]
   View records;    ///< int32 [sequences, 1]: the record's index in its data set (names its dropout)

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include "tensor/arena.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "base/machine.h"
+#include "base/progress.h"
+#include "tensor/backend.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+std::size_t round_up(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Where blocks pretend to lie while measuring: not null, and no address a process is given.
+std::byte* const kNowhere = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 62);
+
+}  // namespace
+
+Arena::~Arena() {
+  if (memory_ != nullptr) backend_.release(memory_, capacity_);
+}
+
+void Arena::begin_measuring() {
+  rewind();
+  measuring_ = true;
+}
+
+std::size_t Arena::end_measuring() {
+  const std::size_t needed = high_water_;
+  measuring_ = false;
+  rewind();
+  return needed;
+}
+
+void Arena::reserve(std::size_t bytes) {
+  BARCODEMAE_CHECK(allocated_.empty(), "{} blocks are still in use", allocated_.size());
+  bytes = round_up(bytes);
+  if (bytes <= capacity_) return;
+  if (memory_ != nullptr) backend_.release(memory_, capacity_);
+  memory_ = nullptr;
+  capacity_ = 0;
+  const std::size_t available = available_memory_bytes();
+  if (bytes > available) {
+    throw UserError(
+        "The activations of one step need {} of memory, but only {} are free.\n"
+        "Use a smaller --micro-batch (results stay comparable: gradients accumulate).",
+        format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available)));
+  }
+  memory_ = static_cast<std::byte*>(backend_.allocate(bytes));
+  capacity_ = bytes;
+}
+
+Bytes Arena::allocate(std::size_t bytes) {
+  if (bytes == 0) return {};
+  const std::size_t size = round_up(bytes);
+  // Best fit among the holes; only when none is large enough does the arena grow at its end. So the
+  // dry run, which has no end, and the real one make the same choices.
+  auto hole = free_.end();
+  for (auto it = free_.begin(); it != free_.end(); ++it) {
+    if (it->second >= size && (hole == free_.end() || it->second < hole->second)) hole = it;
+  }
+  std::size_t offset = end_;
+  if (hole != free_.end()) {
+    offset = hole->first;
+    const std::size_t rest = hole->second - size;
+    free_.erase(hole);
+    if (rest > 0) free_.emplace(offset + size, rest);
+  } else {
+    const std::size_t limit = measuring_ ? std::numeric_limits<std::size_t>::max() / 4 : capacity_;
+    BARCODEMAE_CHECK(size <= limit && end_ <= limit - size,
+                     "the plan of {} bytes is too small: {} in use, {} asked for", capacity_, end_,
+                     size);
+    end_ += size;
+    high_water_ = std::max(high_water_, end_);
+  }
+  allocated_.emplace(offset, size);
+  return {(measuring_ ? kNowhere : memory_) + offset, bytes};
+}
+
+View Arena::allocate(std::int64_t rows, std::int64_t cols, DType dtype) {
+  BARCODEMAE_CHECK(rows >= 0 && cols >= 0, "a matrix of {} x {}", rows, cols);
+  View view{nullptr, rows, cols, dtype};
+  // A matrix without rows has an address too: null means that there is no matrix.
+  view.data = allocate(std::max<std::size_t>(view.bytes(), 1)).data;
+  return view;
+}
+
+void Arena::release(void* block) {
+  if (block == nullptr) return;
+  const auto address = reinterpret_cast<std::uintptr_t>(block);
+  const auto base = reinterpret_cast<std::uintptr_t>(measuring_ ? kNowhere : memory_);
+  const auto it = address < base ? allocated_.end() : allocated_.find(address - base);
+  BARCODEMAE_CHECK(it != allocated_.end(), "released a block that is not in use");
+  std::size_t offset = it->first, size = it->second;
+  allocated_.erase(it);
+  // Merge with the hole behind, the hole before, and the unused end.
+  if (const auto next = free_.find(offset + size); next != free_.end()) {
+    size += next->second;
+    free_.erase(next);
+  }
+  if (auto previous = free_.lower_bound(offset); previous != free_.begin()) {
+    --previous;
+    if (previous->first + previous->second == offset) {
+      offset = previous->first;
+      size += previous->second;
+      free_.erase(previous);
+    }
+  }
+  if (offset + size == end_) {
+    end_ = offset;
+  } else {
+    free_.emplace(offset, size);
+  }
+}
+
+void Arena::rewind() {
+  free_.clear();
+  allocated_.clear();
+  end_ = 0;
+  high_water_ = 0;
+}
+
+}  // namespace barcodemae
