@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/atomic_file.h"
@@ -24,8 +26,11 @@ struct Matrix {
   }
 };
 
-/// Throws UserError when the file is no such array.
+/// Throws UserError (file, what was expected, what to do) when the file is no such array, or has
+/// more or fewer bytes than its shape needs.
 Matrix read_npy(const std::filesystem::path& path);
+/// The same from a stream of `size` bytes (fuzzing); `source` names it in messages.
+Matrix parse_npy(std::istream& stream, std::uint64_t size, const std::string& source);
 void write_npy(const std::filesystem::path& path, const Matrix& matrix);
 
 /// Writes row by row without knowing the number of rows beforehand.
@@ -33,11 +38,16 @@ class NpyWriter {
  public:
   NpyWriter(const std::filesystem::path& path, std::int64_t cols);
   void append(std::span<const float> row);
+  std::int64_t rows() const { return rows_; }
+  /// Completes the header and makes the file appear. Throws UserError as AtomicFile does.
   void commit();
 
  private:
+  void flush();
+
   AtomicFile file_;
   std::int64_t rows_ = 0, cols_;
+  std::vector<float> buffer_;
 };
 
 }  // namespace barcodemae

@@ -52,8 +52,8 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/// One tensor to write. Floats are converted to `type` (kF32, kF16, kBF16); other types are given as
-/// raw bytes.
+/// One tensor to write. Floats are converted to `type` (kF32, kF16, kBF16); other types are given
+/// as raw bytes.
 struct TensorToWrite {
   std::string name;
   StoredType type = StoredType::kF32;

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "base/error.h"
+#include "formats/npy.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string array(const std::string& dictionary, std::size_t data_bytes, char version = 1) {
+  std::string bytes = "\x93NUMPY";
+  bytes += {version, '\0'};
+  const std::size_t size = dictionary.size();
+  for (int i = 0; i < (version == 1 ? 2 : 4); ++i)
+    bytes += static_cast<char>(size >> (8 * i) & 0xFF);
+  return bytes + dictionary + std::string(data_bytes, '\0');
+}
+
+Matrix parse(const std::string& bytes) {
+  std::istringstream stream(bytes);
+  return parse_npy(stream, bytes.size(), "x.npy");
+}
+
+std::string error_of(const std::string& bytes) {
+  try {
+    parse(bytes);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Npy, WriterMakesTheBytesOfNumpySave) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "barcodemae_written.npy";
+  NpyWriter writer(path, 2);
+  writer.append(std::vector<float>{1.f, 2.f});
+  writer.append(std::vector<float>{3.f, 4.f});
+  writer.append(std::vector<float>{5.f, -6.f});
+  EXPECT_FALSE(std::filesystem::exists(path));  // nothing half-written
+  writer.commit();
+  std::ifstream stream(path, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(stream), {}};
+  std::string header = std::string("\x93NUMPY\x01\0\x76\0", 10) +
+                       "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }";
+  header.resize(127, ' ');
+  ASSERT_EQ(content.size(), 128u + 24u);
+  EXPECT_EQ(content.substr(0, 128), header + "\n");
+  const Matrix matrix = read_npy(path);
+  EXPECT_EQ(matrix.rows, 3);
+  EXPECT_THAT(matrix.values, ElementsAre(1.f, 2.f, 3.f, 4.f, 5.f, -6.f));
+}
+
+TEST(Npy, ReadsAllVersionsHalvesAndOddSpelling) {
+  EXPECT_EQ(
+      parse(array("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24, 2)).rows, 2);
+  EXPECT_EQ(
+      parse(array("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }\n", 0, 3)).cols, 3);
+  const Matrix odd = parse(array("{\"shape\":(1L,1L),'fortran_order':False,'descr':\"<f2\"}", 0) +
+                           std::string("\x00\xBE", 2));
+  EXPECT_THAT(odd.values, ElementsAre(-1.5f));
+}
+
+TEST(Npy, RefusesWhatItCannotReadWithTheReason) {
+  const auto dictionary = [](const char* type, const char* order, const char* shape) {
+    return fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}\n", type, order,
+                       shape);
+  };
+  EXPECT_THAT(error_of("PK\x03\x04 some zip archive"), HasSubstr("expected a NumPy array"));
+  EXPECT_THAT(error_of(""), HasSubstr("expected a NumPy array"));
+  EXPECT_THAT(error_of(array(dictionary("<f8", "False", "(1, 1)"), 8)), HasSubstr("astype"));
+  EXPECT_THAT(error_of(array(dictionary(">f4", "False", "(1, 1)"), 4)), HasSubstr("little-endian"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(4,)"), 16)), HasSubstr("reshape(1, -1)"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "True", "(2, 2)"), 16)),
+              HasSubstr("ascontiguousarray"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(2, 2)"), 15)), HasSubstr("truncated"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(2, 2)"), 17)), HasSubstr("damaged"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(4611686018427387904, 4)"), 0)),
+              HasSubstr("truncated"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(-1, 4)"), 0)),
+              HasSubstr("damaged .npy header"));
+  EXPECT_THAT(error_of(array("{'descr': [('a', '<f4')], ", 0)), HasSubstr("records"));
+  EXPECT_THAT(error_of(array("{'descr': '<f4'}", 0)), HasSubstr("damaged .npy header"));
+  EXPECT_THAT(error_of(array("{'descr': '<f4", 0)), HasSubstr("damaged .npy header"));
+  EXPECT_THAT(error_of(array("{}", 0, 9)), HasSubstr("version 9"));
+  EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(1, 1)"), 4).substr(0, 30)),
+              HasSubstr("truncated .npy header"));
+  EXPECT_THROW(read_npy("nowhere.npy"), UserError);
+}
+
+}  // namespace
+}  // namespace barcodemae
