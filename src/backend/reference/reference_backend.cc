@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+#include "backend/reference/reference_backend.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "backend/reference/adamw.h"
+#include "backend/reference/attention_block.h"
+#include "backend/reference/cross_entropy.h"
+#include "backend/reference/embed.h"
+#include "backend/reference/feed_forward_block.h"
+#include "base/error.h"
+#include "base/machine.h"
+
+namespace barcodemae {
+namespace {
+
+using namespace reference;
+
+/// Memory of a block op: what the backward pass needs is written where it is to be kept, or, for
+/// inference, to scratch. Both functors cut a workspace.
+template <typename Kept, typename Gradients>
+KernelMemory memory_of(bool backward, const Kept& kept, const Gradients& gradients) {
+  Workspace forward_memory, backward_memory;
+  kept(forward_memory);
+  gradients(backward_memory);
+  if (!backward) return {.saved = 0, .forward_scratch = forward_memory.used()};
+  return {.saved = forward_memory.used(),
+          .forward_scratch = 0,
+          .backward_scratch = backward_memory.used()};
+}
+
+Workspace forward_workspace(Bytes saved, Bytes scratch) {
+  return Workspace(saved.size > 0 ? saved : scratch);
+}
+
+class ReferenceBackend final : public Backend {
+ public:
+  std::string name() const override { return "reference"; }
+
+  void* allocate(std::size_t bytes) override {
+    const std::size_t available = available_memory_bytes();
+    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    void* memory = bytes <= available ? std::aligned_alloc(kAlignment, rounded) : nullptr;
+    if (memory == nullptr) {
+      throw UserError("not enough memory: {} bytes are needed, {} are free", bytes, available);
+    }
+    std::memset(memory, 0, rounded);
+    return memory;
+  }
+  void release(void* memory, std::size_t) override { std::free(memory); }
+  void upload(View destination, const void* host) override {
+    if (destination.size() > 0) std::memcpy(destination.data, host, destination.bytes());
+  }
+  void download(void* host, View source) const override {
+    if (source.size() > 0) std::memcpy(host, source.data, source.bytes());
+  }
+  void zero(View destination) override {
+    if (destination.size() > 0) std::memset(destination.data, 0, destination.bytes());
+  }
+
+  // The kernels read the parameters themselves: there are no copies to renew.
+  void refresh_weights(const Parameters&, DType, bool) override {}
+  void forget_weights(const Parameters&) override {}
+
+  KernelMemory embed_memory(const EmbeddingBlock& block, std::int64_t rows,
+                            bool backward) const override {
+    const View norm = block.norm_weight.value;
+    return with_type(norm.dtype, [&]<typename T>(T) {
+      return memory_of(
+          backward, [&](Workspace& memory) { EmbedKept<T>(memory, rows, norm.cols); },
+          [&](Workspace& memory) { EmbedGradients<T>(memory, rows, norm.cols); });
+    });
+  }
+  void embed_forward(View y, View ids, View rows, const EmbeddingBlock& block,
+                     const Segments& segments, const Dropout& dropout, Bytes saved,
+                     Bytes scratch) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      reference::embed_forward(typed<T>(y), typed<const std::int32_t>(ids), typed<T>(rows), block,
+                               segments, dropout, forward_workspace(saved, scratch));
+    });
+  }
+  void embed_backward(View drows, bool accumulate, View dy, View, View ids, View,
+                      const EmbeddingBlock& block, const Segments& segments, const Dropout& dropout,
+                      Bytes saved, Bytes scratch) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      reference::embed_backward(typed<T>(drows), accumulate, typed<T>(dy),
+                                typed<const std::int32_t>(ids), block, segments, dropout,
+                                Workspace(saved), Workspace(scratch));
+    });
+  }
+
+  KernelMemory attention_block_memory(const AttentionBlock& block, const Segments& segments,
+                                      DType activation, bool backward) const override {
+    const std::int64_t rows = segments.rows(), width = block.output_weight.value.rows;
+    return with_type(activation, [&]<typename T>(T) {
+      return memory_of(
+          backward, [&](Workspace& memory) { AttentionKept<T>(memory, rows, width); },
+          [&](Workspace& memory) { AttentionGradients<T>(memory, rows, width); });
+    });
+  }
+  void attention_block_forward(View y, View x, const AttentionBlock& block,
+                               const Segments& segments, const Dropout& probabilities,
+                               const Dropout& output, Bytes saved, Bytes scratch) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      reference::attention_block_forward(typed<T>(y), typed<T>(x), block, segments, probabilities,
+                                         output, forward_workspace(saved, scratch));
+    });
+  }
+  void attention_block_backward(View dx, bool accumulate, View dy, View, View x,
+                                const AttentionBlock& block, const Segments& segments,
+                                const Dropout& probabilities, const Dropout& output, Bytes saved,
+                                Bytes scratch) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      reference::attention_block_backward(typed<T>(dx), accumulate, typed<T>(dy), typed<T>(x),
+                                          block, segments, probabilities, output, Workspace(saved),
+                                          Workspace(scratch));
+    });
+  }
+
+  KernelMemory feed_forward_block_memory(const FeedForwardBlock& block, const Segments& segments,
+                                         DType activation, bool backward) const override {
+    const View in = block.in_weight.value;
+    const std::int64_t rows = segments.rows();
+    return with_type(activation, [&]<typename T>(T) {
+      return memory_of(
+          backward, [&](Workspace& memory) { FeedForwardKept<T>(memory, rows, in.cols, in.rows); },
+          [&](Workspace& memory) { FeedForwardGradients<T>(memory, rows, in.cols, in.rows); });
+    });
+  }
+  void feed_forward_block_forward(View y, View x, const FeedForwardBlock& block,
+                                  const Segments& segments, const Dropout& dropout, Bytes saved,
+                                  Bytes scratch) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      reference::feed_forward_block_forward(typed<T>(y), typed<T>(x), block, segments, dropout,
+                                            forward_workspace(saved, scratch));
+    });
+  }
+  void feed_forward_block_backward(View dx, bool accumulate, View dy, View, View x,
+                                   const FeedForwardBlock& block, const Segments& segments,
+                                   const Dropout& dropout, Bytes saved, Bytes scratch) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      reference::feed_forward_block_backward(typed<T>(dx), accumulate, typed<T>(dy), typed<T>(x),
+                                             block, segments, dropout, Workspace(saved),
+                                             Workspace(scratch));
+    });
+  }
+
+  void linear_forward(View y, View x, const LinearLayer& layer) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      reference::linear_forward(typed<T>(y), typed<T>(x), typed<T>(layer.weight.value),
+                                typed<T>(layer.bias.value));
+    });
+  }
+  void linear_backward(View dx, bool accumulate, View dy, View x,
+                       const LinearLayer& layer) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      linear_backward_parameters(typed<T>(layer.weight.gradient), typed<T>(layer.bias.gradient),
+                                 typed<T>(dy), typed<T>(x));
+      if (dx.data == nullptr) return;
+      linear_backward_input(typed<T>(dx), accumulate, typed<T>(dy), typed<T>(layer.weight.value));
+    });
+  }
+
+  void gather_rows_forward(View y, View x, View index) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      gather_rows(typed<T>(y), typed<T>(x), typed<const std::int32_t>(index));
+    });
+  }
+  void gather_rows_backward(View dx, bool accumulate, View dy, View index) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      reference::gather_rows_backward(typed<T>(dx), accumulate, typed<T>(dy),
+                                      typed<const std::int32_t>(index));
+    });
+  }
+  void scatter_rows_forward(View y, View x, View index, const Parameter& filler) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      scatter_rows(typed<T>(y), typed<T>(x), typed<const std::int32_t>(index),
+                   typed<T>(filler.value));
+    });
+  }
+  void scatter_rows_backward(View dx, bool accumulate, View dy, View index,
+                             const Parameter& filler) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      reference::scatter_rows_backward(typed<T>(dx), accumulate, typed<T>(filler.gradient),
+                                       typed<T>(dy), typed<const std::int32_t>(index));
+    });
+  }
+
+  void mean_pool_forward(View y, View x, const Segments& segments) override {
+    with_type(y.dtype, [&]<typename T>(T) { mean_pool(typed<T>(y), typed<T>(x), segments); });
+  }
+  void mean_pool_backward(View dx, bool accumulate, View dy, const Segments& segments) override {
+    with_type(dy.dtype, [&]<typename T>(T) {
+      reference::mean_pool_backward(typed<T>(dx), accumulate, typed<T>(dy), segments);
+    });
+  }
+
+  void add_forward(View y, View a, View b) override {
+    with_type(y.dtype, [&]<typename T>(T) {
+      add(typed<T>(y), typed<T>(a), typed<T>(b));
+    });
+  }
+
+  KernelMemory cross_entropy_memory(const CrossEntropyHead& head, std::int64_t, std::int64_t scored,
+                                    DType activation, bool backward) const override {
+    const View weight = head.weight.value;
+    return with_type(activation, [&]<typename T>(T) {
+      return memory_of(
+          backward,
+          [&](Workspace& memory) { CrossEntropyKept<T>(memory, scored, weight.cols, weight.rows); },
+          [&](Workspace& memory) {
+            CrossEntropyGradients<T>(memory, scored, weight.cols, weight.rows);
+          });
+    });
+  }
+  void cross_entropy_forward(View loss, View x, View index, View targets, double scale,
+                             const CrossEntropyHead& head, const Segments& segments,
+                             const Dropout& dropout, Bytes saved, Bytes scratch) override {
+    with_type(x.dtype, [&]<typename T>(T) {
+      reference::cross_entropy_forward(typed<T>(loss).data, typed<T>(x),
+                                       typed<const std::int32_t>(index),
+                                       typed<const std::int32_t>(targets), scale, head, segments,
+                                       dropout, forward_workspace(saved, scratch));
+    });
+  }
+  void cross_entropy_backward(View dx, bool accumulate, double dloss, View x, View index,
+                              View targets, double scale, const CrossEntropyHead& head,
+                              const Segments& segments, const Dropout& dropout, Bytes saved,
+                              Bytes scratch) override {
+    with_type(x.dtype, [&]<typename T>(T) {
+      reference::cross_entropy_backward(typed<T>(dx), accumulate, dloss, typed<T>(x),
+                                        typed<const std::int32_t>(index),
+                                        typed<const std::int32_t>(targets), scale, head, segments,
+                                        dropout, Workspace(saved), Workspace(scratch));
+    });
+  }
+
+  double squared_gradient_norm(const Parameters& parameters) override {
+    return with_type(parameters.dtype(), [&]<typename T>(T) {
+      const auto gradients = typed<const T>(parameters.gradients());
+      double sum = 0;
+      for (std::int64_t i = 0; i < gradients.size(); ++i) {
+        sum += static_cast<double>(gradients.data[i]) * gradients.data[i];
+      }
+      return sum;
+    });
+  }
+  void adamw(Parameters& parameters, const AdamWStep& step) override {
+    with_type(parameters.dtype(), [&]<typename T>(T) {
+      for (const Parameters::Entry& entry : parameters.entries()) {
+        if (entry.options.frozen) continue;
+        reference::adamw(typed<T>(parameters.values()).data + entry.offset,
+                         typed<const T>(parameters.gradients()).data + entry.offset,
+                         typed<T>(parameters.first_moments()).data + entry.offset,
+                         typed<T>(parameters.second_moments()).data + entry.offset,
+                         entry.rows * entry.cols, step, entry.options);
+      }
+    });
+    zero_gradients(parameters);
+  }
+  void zero_gradients(Parameters& parameters) override { zero(parameters.gradients()); }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+
+}  // namespace barcodemae
