@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// What a pretraining can be told. Each option is declared once, in the table of
+// pretrain_options.cc: the command line, --help, run.json and the comparison on resumption all read
+// that table.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+#include "nn/config.h"
+#include "train/schedule.h"
+
+namespace barcodemae {
+
+/// Resolved: every value is the one that is used; 0 marks the durations not asked for.
+struct PretrainOptions {
+  std::string preset = "small";
+
+  std::string splits;  ///< comma-separated; empty: `pretrain` where there is a split column
+  std::string anchor = "auto";  ///< auto, none, or a file with a profile
+
+  ModelConfig model;
+  int stride = 0;  ///< bases from one k-mer to the next; 0: k
+  int max_bases = 660;
+
+  double mask_ratio = 0.5;
+  MaskingScheme masking = MaskingScheme::kBernoulli;
+  double masked_weight = 1;  ///< w of w · masked + (1 − w) · visible
+
+  double epochs = 0;
+  std::int64_t steps = 0;
+  double minutes = 0;
+  std::int64_t batch = 64;        ///< barcodes per optimiser step
+  std::int64_t micro_batch = 32;  ///< barcodes in memory at a time
+
+  double lr = 0;  ///< peak learning rate, used as it is
+  ScheduleConfig schedule;
+  double weight_decay = 1e-5;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double clip = 0;  ///< largest gradient norm; 0: no clipping
+
+  std::uint64_t seed = 1;
+  std::string precision = "auto";  ///< resolved before training: f32 or bf16
+  std::string device = "cpu";
+
+  std::int64_t validate_every = 0;  ///< steps; 0: chosen from the length of the run
+  std::int64_t validate_records = 2000;
+  std::int64_t validate_queries = 1000;
+  std::int64_t validate_keys = 4000;
+  std::int64_t log_every = 0;  ///< steps; 0: chosen from the length of the run
+  double checkpoint_minutes = 5;
+};
+
+/// One option: its name is `--name` on the command line and the key in run.json.
+struct PretrainField {
+  std::string name;
+  std::string group;       ///< heading in --help
+  std::string value_name;  ///< what --help shows in place of the value
+  std::string help;
+  bool may_change = false;  ///< a resumption may give another value
+  /// Sets the value from text. Throws UserError naming the option and what it expects.
+  std::function<void(PretrainOptions&, const std::string& text)> parse;
+  /// The value for run.json and --help; null: not given.
+  std::function<nlohmann::json(const PretrainOptions&)> value;
+};
+
+/// All options, in the order of --help.
+const std::vector<PretrainField>& pretrain_fields();
+
+/// Names of the presets, smallest first.
+const std::vector<std::string>& pretrain_presets();
+
+/// A preset's values before anything else is given.
+PretrainOptions preset_options(const std::string& preset);
+
+/// Preset, then the options given by name, then what depends on others (a decoder as wide as the
+/// encoder, a learning rate by the batch). Throws UserError naming the option that makes no sense.
+PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string>& given);
+
+/// Resolved values by name, in the table's order, for run.json.
+nlohmann::ordered_json to_json(const PretrainOptions& options);
+
+}  // namespace barcodemae

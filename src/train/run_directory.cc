@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "train/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "formats/json.h"
+
+namespace barcodemae {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kMostSteps = 4'000'000'000;  // a step is a 32-bit counter of the randomness
+
+/// A value as the command line would give it.
+std::string as_option(const std::string& name, const nlohmann::json& value) {
+  if (value.is_null()) return "no --" + name;
+  if (!value.is_string()) return fmt::format("--{} {}", name, value.dump());
+  const auto text = value.get<std::string>();
+  return text.empty() ? "no --" + name : fmt::format("--{} {}", name, text);
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
+  std::error_code error;
+  fs::create_directories(path_, error);
+  if (error || !fs::is_directory(path_)) {
+    throw UserError("--out {}: cannot make this folder: {}\nGive a folder that can be written.",
+                    path_.string(), error ? error.message() : "a file is in the way");
+  }
+  if (!fs::exists(run_file()) && fs::exists(path_ / "config.json")) {
+    throw UserError(
+        "--out {}: holds a model that no pretraining made here (there is no run.json)\n"
+        "Give another folder.",
+        path_.string());
+  }
+  // Not run.json itself: that file is replaced, and a lock belongs to the file that was opened.
+  const fs::path lock_file = path_ / ".lock";
+  lock_ = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0) {
+    throw UserError("--out {}: cannot write there: {}\nGive a folder that can be written.",
+                    path_.string(), std::strerror(errno));
+  }
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(lock_);
+    throw UserError(
+        "--out {}: another barcodemae is writing there\nWait for it, or give another folder.",
+        path_.string());
+  }
+}
+
+RunDirectory::~RunDirectory() { ::close(lock_); }
+
+std::optional<RunRecord> RunDirectory::read() const {
+  if (!fs::exists(run_file())) return std::nullopt;
+  const nlohmann::json json = read_json_object(run_file());
+  const JsonReader reader(json, run_file().string());
+  if (const auto version = reader.integer("format_version", 1, 1 << 30);
+      version > kRunFormatVersion) {
+    throw UserError("{}: format version {} is newer than this barcodemae reads ({})\nUpdate it.",
+                    run_file().string(), version, kRunFormatVersion);
+  }
+  RunRecord record;
+  record.version = reader.text("version");
+  record.options = reader.object("options").json();
+  const JsonReader data = reader.object("data");
+  record.data_file = data.text("file");
+  record.data_fingerprint = data.text("fingerprint");
+  record.total_steps = reader.integer("total_steps", 1, kMostSteps);
+  record.validate_every = reader.integer("validate_every", 1, kMostSteps);
+  record.log_every = reader.integer("log_every", 1, kMostSteps);
+  record.finished = reader.boolean("finished");
+  if (reader.has("result")) record.result = reader.object("result").json();
+  return record;
+}
+
+void RunDirectory::write(const RunRecord& record) const {
+  nlohmann::ordered_json json;
+  json["format_version"] = kRunFormatVersion;
+  json["version"] = record.version;
+  json["data"] = {{"file", record.data_file}, {"fingerprint", record.data_fingerprint}};
+  json["options"] = record.options;
+  json["total_steps"] = record.total_steps;
+  json["validate_every"] = record.validate_every;
+  json["log_every"] = record.log_every;
+  json["finished"] = record.finished;
+  if (!record.result.is_null()) json["result"] = record.result;
+  write_file_atomically(run_file(), json.dump(2) + "\n");
+}
+
+void check_same_run(const RunRecord& begun, const RunRecord& now, const fs::path& directory) {
+  std::vector<std::string> differences;
+  for (const PretrainField& field : pretrain_fields()) {
+    if (field.may_change) continue;
+    const nlohmann::json before = begun.options.value(field.name, nlohmann::ordered_json());
+    const nlohmann::json after = now.options.value(field.name, nlohmann::ordered_json());
+    if (before != after) {
+      differences.push_back(fmt::format("{} there, {} now", as_option(field.name, before),
+                                        as_option(field.name, after)));
+    }
+  }
+  if (begun.version != now.version) {
+    differences.push_back(fmt::format("barcodemae {} there, {} now", begun.version, now.version));
+  }
+  if (begun.data_fingerprint != now.data_fingerprint) {
+    differences.push_back(fmt::format("DATA with fingerprint {} there ({}), {} now",
+                                      begun.data_fingerprint, begun.data_file,
+                                      now.data_fingerprint));
+  }
+  if (differences.empty()) return;
+  constexpr std::size_t kShown = 3;
+  std::string message = fmt::format("{} holds another run:", directory.string());
+  for (std::size_t i = 0; i < differences.size() && i < kShown; ++i) {
+    message += "\n  " + differences[i];
+  }
+  if (differences.size() > kShown) {
+    message += fmt::format("\n  and {} more", differences.size() - kShown);
+  }
+  throw UserError("{}\nRepeat the command that began it to go on, or give another --out.", message);
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// DIR of a pretraining: its lock, and run.json, which says what is being run.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "train/pretrain_options.h"
+
+namespace barcodemae {
+
+inline constexpr int kRunFormatVersion = 1;
+
+/// run.json
+struct RunRecord {
+  std::string version;             ///< of barcodemae
+  nlohmann::ordered_json options;  ///< resolved, by name
+  std::string data_file;           ///< as given; for the reader only
+  std::string data_fingerprint;    ///< of the records' ids, sequences, labels and splits
+  std::int64_t total_steps = 0;    ///< fixed at the start, also with --minutes
+  std::int64_t validate_every = 0, log_every = 0;
+  bool finished = false;
+  nlohmann::ordered_json result;  ///< what came out, once finished
+};
+
+/// The folder of one run. While the object lives no other process can write there.
+class RunDirectory {
+ public:
+  /// Makes the folder when missing. Throws UserError when it cannot be written, when another
+  /// process holds it, or when it holds a model that no run made.
+  explicit RunDirectory(std::filesystem::path path);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path run_file() const { return path_ / "run.json"; }
+  std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path report_file() const { return path_ / "report.html"; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path last_model() const { return path_ / "last"; }
+
+  /// nullopt: a new run. Throws UserError when the file is malformed or of a newer format.
+  std::optional<RunRecord> read() const;
+  void write(const RunRecord& record) const;
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+/// Throws UserError naming each option (and version, and data) in which a command differs from the
+/// run it would resume, with both values. Options that may change (threads, …) are not compared.
+void check_same_run(const RunRecord& begun, const RunRecord& now,
+                    const std::filesystem::path& directory);
+
+}  // namespace barcodemae

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "train/training_state.h"
+
+#include <cmath>
+#include <limits>
+
+#include "formats/json.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::int64_t kMost = std::int64_t{1} << 53;  // what JSON readers keep exactly
+constexpr double kHuge = std::numeric_limits<double>::max();
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const TrainingState& state) {
+  nlohmann::ordered_json json;
+  json["step"] = state.step;
+  json["updates"] = state.updates;
+  json["skipped"] = state.skipped;
+  json["skipped_in_a_row"] = state.skipped_in_a_row;
+  json["validated_step"] = state.validated_step;
+  json["seconds"] = state.seconds;
+  json["metrics_bytes"] = state.metrics_bytes;
+  json["best"] = nullptr;
+  if (state.best) {
+    json["best"] = {{"step", state.best->step},
+                    {"masked_accuracy", state.best->masked_accuracy},
+                    {"masked_loss", state.best->masked_loss}};
+  }
+  const IntervalSums& sums = state.interval;
+  json["interval"] = {{"steps", sums.steps},
+                      {"barcodes", sums.barcodes},
+                      {"masked", sums.masked},
+                      {"visible", sums.visible},
+                      {"masked_loss", sums.masked_loss},
+                      {"visible_loss", sums.visible_loss},
+                      {"site_loss", sums.site_loss},
+                      {"masked_hits", sums.masked_hits},
+                      {"gradient_norm", sums.gradient_norm}};
+  return json;
+}
+
+TrainingState training_state_from_json(const nlohmann::json& json, const std::string& source) {
+  const JsonReader reader(json, source);
+  TrainingState state;
+  state.step = reader.integer("step", 0, kMost);
+  state.updates = reader.integer("updates", 0, state.step);
+  state.skipped = reader.integer("skipped", 0, state.step);
+  state.skipped_in_a_row = reader.integer("skipped_in_a_row", 0, state.skipped);
+  state.validated_step = reader.integer("validated_step", -1, state.step);
+  state.seconds = reader.number("seconds", 0, kHuge);
+  state.metrics_bytes = reader.integer("metrics_bytes", 0, kMost);
+  if (reader.has("best")) {
+    const JsonReader best = reader.object("best");
+    state.best =
+        BestValidation{best.integer("step", 0, state.step), best.number("masked_accuracy", 0, 1),
+                       best.number("masked_loss", -kHuge, kHuge)};
+  }
+  const JsonReader interval = reader.object("interval");
+  IntervalSums& sums = state.interval;
+  sums.steps = interval.integer("steps", 0, state.step);
+  sums.barcodes = interval.integer("barcodes", 0, kMost);
+  sums.masked = interval.integer("masked", 0, kMost);
+  sums.visible = interval.integer("visible", 0, kMost);
+  sums.masked_loss = interval.number("masked_loss", -kHuge, kHuge);
+  sums.visible_loss = interval.number("visible_loss", -kHuge, kHuge);
+  sums.site_loss = interval.number("site_loss", -kHuge, kHuge);
+  sums.masked_hits = interval.number("masked_hits", 0, kHuge);
+  sums.gradient_norm = interval.number("gradient_norm", 0, kHuge);
+  return state;
+}
+
+}  // namespace barcodemae
