@@ -26,9 +26,15 @@ function(barcodemae_library name)
   cmake_parse_arguments(ARG "" "FOLDER" "SOURCES;DEPENDS" ${ARGN})
   set(target barcodemae_${name})
   set(root ${PROJECT_BINARY_DIR}/include-roots/${name})
-  get_filename_component(parent ${root}/${ARG_FOLDER} DIRECTORY)
-  file(MAKE_DIRECTORY ${parent})
-  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/src/${ARG_FOLDER} ${root}/${ARG_FOLDER} SYMBOLIC)
+  # One-line headers that forward to the real ones (links to src/ would let a careless removal of a
+  # build folder reach the sources).
+  file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR}/src CONFIGURE_DEPENDS
+       ${PROJECT_SOURCE_DIR}/src/${ARG_FOLDER}/*.h)
+  file(MAKE_DIRECTORY ${root})
+  foreach(header ${headers})
+    file(CONFIGURE OUTPUT ${root}/${header}
+         CONTENT "#include \"${PROJECT_SOURCE_DIR}/src/${header}\"  // IWYU pragma: export\n" @ONLY)
+  endforeach()
   list(TRANSFORM ARG_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/${ARG_FOLDER}/)
   set(present "")
   foreach(source ${ARG_SOURCES})
