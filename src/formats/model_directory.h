@@ -34,8 +34,18 @@ std::filesystem::path find_model(const std::string& model);
 /// Throws UserError (file, what was expected, what to do) on anything missing or malformed.
 ModelDescription read_model_description(const std::filesystem::path& directory);
 
+/// The same from the files' contents (fuzzing); `directory` names them in messages.
+struct DescriptionFiles {
+  std::string config, tokenizer;
+  std::optional<std::string> marker;
+};
+ModelDescription parse_model_description(const DescriptionFiles& files,
+                                         const std::filesystem::path& directory);
+
 /// Loads the encoder's tensors of model.safetensors into `parameters` (those declared by Encoder;
-/// `position_ids`, the pooler and `bert.`/`module.` prefixes of other writers are tolerated).
+/// `position_ids`, the pooler and `bert.`/`module.` prefixes of other writers are tolerated). The
+/// caller refreshes the backend's compute copies. Throws UserError naming the tensor that is
+/// missing, misshapen, not finite or not the model's.
 void load_encoder(const std::filesystem::path& directory, Parameters& parameters);
 /// Loads pretraining.safetensors too: projection, decoder, head.
 void load_pretraining(const std::filesystem::path& directory, Parameters& parameters);
@@ -51,5 +61,9 @@ enum class WeightType { kFloat32, kBFloat16 };
 void write_model(const std::filesystem::path& directory, const ModelDescription& description,
                  const Parameters& parameters, bool pretraining,
                  WeightType type = WeightType::kFloat32);
+
+/// The tensors alone: pretraining.safetensors when `pretraining`, then model.safetensors.
+void write_weights(const std::filesystem::path& directory, const Parameters& parameters,
+                   bool pretraining, WeightType type = WeightType::kFloat32);
 
 }  // namespace barcodemae

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "formats/config_json.h"
+
+#include <limits>
+
+#include "barcodemae_version.h"
+#include "base/error.h"
+#include "formats/json.h"
+
+namespace barcodemae {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMostBases = 1 << 20;
+
+/// The decimal number a person would write: 1e-12, not 9.999999960041972e-13.
+double shortest(float value) { return std::stod(fmt::format("{}", value)); }
+
+const char* name_of(HeadKind head) { return head == HeadKind::kBase ? "base" : "kmer"; }
+const char* name_of(KmerInitialisation kind) {
+  return kind == KmerInitialisation::kBases ? "bases" : "random";
+}
+
+/// The index of a word among the allowed ones.
+int choice(const JsonReader& object, const char* key, const std::vector<std::string>& words) {
+  const std::string word = object.text(key);
+  for (std::size_t i = 0; i < words.size(); ++i)
+    if (word == words[i]) return static_cast<int>(i);
+  object.fail(key, fmt::format("\"{}\"", fmt::join(words, "\" or \"")));
+}
+
+/// Ranges here keep numbers in their types; validate() then decides what a model can be.
+TransformerConfig read_transformer(const JsonReader& object) {
+  constexpr std::int64_t kMost = 1 << 24;
+  TransformerConfig config;
+  config.width = static_cast<int>(object.integer("hidden_size", 1, kMost));
+  config.layers = static_cast<int>(object.integer("num_hidden_layers", 1, kMost));
+  config.heads = static_cast<int>(object.integer("num_attention_heads", 1, kMost));
+  config.feed_forward = static_cast<int>(object.integer("intermediate_size", 1, kMost));
+  config.norm_epsilon = static_cast<float>(object.number("layer_norm_eps", 1e-30, 1));
+  return config;
+}
+
+void write_transformer(Json& object, const TransformerConfig& config) {
+  object["hidden_size"] = config.width;
+  object["num_hidden_layers"] = config.layers;
+  object["num_attention_heads"] = config.heads;
+  object["intermediate_size"] = config.feed_forward;
+  object["layer_norm_eps"] = shortest(config.norm_epsilon);
+}
+
+}  // namespace
+
+std::string write_config_json(const ModelDescription& description) {
+  const ModelConfig& config = description.config;
+  const KmerTokenizer& tokenizer = description.coder.tokenizer;
+  Json json;
+  json["architectures"] = {"BertModel"};
+  json["model_type"] = "bert";
+  json["vocab_size"] = config.vocabulary;
+  write_transformer(json, config.encoder);
+  json["hidden_act"] = "gelu";
+  json["hidden_dropout_prob"] = shortest(config.dropout);
+  json["attention_probs_dropout_prob"] = shortest(config.dropout);
+  json["max_position_embeddings"] = config.max_positions;
+  json["position_embedding_type"] = "absolute";
+  json["type_vocab_size"] = 2;
+  json["initializer_range"] = 0.02;
+  json["pad_token_id"] = KmerVocabulary::kMask;
+  // bfloat16 files are for storage: hidden states are to come out in float32 all the same.
+  json["torch_dtype"] = "float32";
+
+  Json& own = json["barcodemae"];
+  own["format_version"] = kModelFormatVersion;
+  own["written_by"] = BARCODEMAE_VERSION;
+  own["tokenizer"] = {{"type", "kmer"},
+                      {"k", tokenizer.vocabulary().k},
+                      {"stride", tokenizer.stride()},
+                      {"max_bases", tokenizer.max_bases()}};
+  own["pooling"] = "mean";
+  own["anchored"] = description.coder.profile.has_value();
+  write_transformer(own["decoder"], config.decoder);
+  own["head"] = name_of(config.head);
+  own["kmer_initialisation"] = name_of(config.kmer_initialisation);
+  own["training"] = Json::object();
+  for (const auto& [name, value] : description.training) own["training"][name] = Json::parse(value);
+  return json.dump(2) + "\n";
+}
+
+ConfigContent read_config_json(std::string_view text, const std::string& source) {
+  const nlohmann::json json = parse_json_object(text, source);
+  const JsonReader bert(json, source);
+  if (!bert.has("barcodemae"))
+    throw UserError(
+        "{}: expected a model made by barcodemae, found no \"barcodemae\" object\n"
+        "Pretrain one with: barcodemae pretrain DATA --out DIR",
+        source);
+  const JsonReader own = bert.object("barcodemae");
+  const auto version = own.integer("format_version", 1, std::numeric_limits<std::int64_t>::max());
+  if (version > kModelFormatVersion)
+    throw UserError(
+        "{}: the model is of format {}; barcodemae {} reads up to format {}\n"
+        "Use a newer barcodemae.",
+        source, version, BARCODEMAE_VERSION, kModelFormatVersion);
+
+  ConfigContent content;
+  ModelConfig& config = content.config;
+  choice(bert, "model_type", {"bert"});
+  choice(bert, "hidden_act", {"gelu"});
+  if (bert.has("position_embedding_type")) choice(bert, "position_embedding_type", {"absolute"});
+  config.encoder = read_transformer(bert);
+  config.vocabulary =
+      static_cast<int>(bert.integer("vocab_size", 1, std::numeric_limits<int>::max()));
+  config.max_positions =
+      static_cast<int>(bert.integer("max_position_embeddings", 1, std::numeric_limits<int>::max()));
+  bert.integer("type_vocab_size", 2, 2);
+  config.dropout = static_cast<float>(bert.number("hidden_dropout_prob", 0, 1));
+  if (bert.number("attention_probs_dropout_prob", 0, 1) != bert.number("hidden_dropout_prob", 0, 1))
+    bert.fail("attention_probs_dropout_prob", "equal to \"hidden_dropout_prob\"");
+
+  const JsonReader tokenizer = own.object("tokenizer");
+  choice(tokenizer, "type", {"kmer"});
+  config.k = static_cast<int>(tokenizer.integer("k", 1, 10));
+  content.stride = static_cast<int>(tokenizer.integer("stride", 1, kMostBases));
+  content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
+  choice(own, "pooling", {"mean"});
+  content.anchored = own.boolean("anchored");
+  config.decoder = read_transformer(own.object("decoder"));
+  config.head = choice(own, "head", {"kmer", "base"}) ? HeadKind::kBase : HeadKind::kKmer;
+  config.kmer_initialisation = choice(own, "kmer_initialisation", {"random", "bases"})
+                                   ? KmerInitialisation::kBases
+                                   : KmerInitialisation::kRandom;
+  for (const auto& [name, value] : own.object("training").json().items())
+    content.training[name] = value.dump();
+  try {
+    validate(config);
+  } catch (const UserError& error) {
+    throw UserError("{}: {}", source, error.what());
+  }
+  return content;
+}
+
+}  // namespace barcodemae

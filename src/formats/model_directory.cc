@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "formats/model_directory.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/fingerprint.h"
+#include "formats/config_json.h"
+#include "formats/json.h"
+#include "formats/tokenizer_json.h"
+
+namespace barcodemae {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_model(const fs::path& directory) {
+  std::error_code ignored;
+  return fs::is_regular_file(directory / "config.json", ignored);
+}
+
+/// Folders that hold models by name, in order of preference.
+std::vector<fs::path> model_collections() {
+  std::vector<fs::path> collections;
+  if (const char* own = std::getenv("BARCODEMAE_MODELS"); own && *own)
+    collections.emplace_back(own);
+  std::error_code code;
+  const fs::path binary = fs::read_symlink("/proc/self/exe", code);
+  if (!code) {
+    const fs::path folder = binary.parent_path();
+    collections.push_back(folder / "../../models");                // build/<preset>/ of the sources
+    collections.push_back(folder / "../share/barcodemae/models");  // bin/ of an installation
+    collections.push_back(folder / "models");
+  }
+  return collections;
+}
+
+}  // namespace
+
+fs::path find_model(const std::string& model) {
+  std::error_code ignored;
+  if (is_model(model)) return model;
+  if (fs::is_directory(model, ignored))
+    throw UserError(
+        "{}: expected a model folder with config.json, which is missing\n"
+        "Is it the folder given to `barcodemae pretrain --out`, and has that run finished?",
+        model);
+  if (fs::exists(model, ignored))
+    throw UserError("{}: expected a model folder, found a file; give the folder that holds it",
+                    model);
+
+  std::set<std::string> names;
+  for (const fs::path& collection : model_collections()) {
+    for (const auto& entry : fs::directory_iterator(collection, ignored)) {
+      if (!is_model(entry.path())) continue;
+      if (entry.path().filename() == model) return fs::canonical(entry.path());
+      names.insert(entry.path().filename().string());
+    }
+  }
+  throw UserError("{}: no such model folder, and no model of that name\nModels known by name: {}",
+                  model,
+                  names.empty() ? "none (set BARCODEMAE_MODELS to a folder of models)"
+                                : fmt::format("{}", fmt::join(names, ", ")));
+}
+
+ModelDescription parse_model_description(const DescriptionFiles& files, const fs::path& directory) {
+  const ConfigContent content =
+      read_config_json(files.config, (directory / "config.json").string());
+  ModelDescription description;
+  description.config = content.config;
+  description.training = content.training;
+  description.coder.tokenizer =
+      KmerTokenizer(read_vocabulary(files.tokenizer, (directory / "tokenizer.json").string(),
+                                    content.config.k, content.config.vocabulary),
+                    content.stride, content.max_bases);
+  int most_tokens = description.coder.tokenizer.max_tokens();
+  if (content.anchored) {
+    const std::string source = (directory / "marker.json").string();
+    if (!files.marker)
+      throw UserError(
+          "{}: missing, but config.json says that the model reads marker coordinates\n"
+          "Copy the whole model folder.",
+          source);
+    description.coder.profile = MarkerProfile::from_json(*files.marker, source);
+    // A sequence that the profile does not explain is still read from its first base.
+    most_tokens = std::max(most_tokens, description.coder.profile->length() / content.stride);
+  }
+  if (most_tokens > content.config.max_positions)
+    throw UserError(
+        "{}: sequences of up to {} tokens, but only {} positions (max_position_embeddings)",
+        (directory / "config.json").string(), most_tokens, content.config.max_positions);
+  return description;
+}
+
+ModelDescription read_model_description(const fs::path& directory) {
+  const auto read = [&](const char* name) {
+    const std::string path = (directory / name).string();
+    std::ifstream stream(path, std::ios::binary);
+    std::string content{std::istreambuf_iterator<char>(stream), {}};
+    if (!stream) throw UserError("{}: missing or not readable\nCopy the whole model folder.", path);
+    return content;
+  };
+  std::error_code ignored;
+  DescriptionFiles files{read("config.json"), read("tokenizer.json"), std::nullopt};
+  if (fs::exists(directory / "marker.json", ignored)) files.marker = read("marker.json");
+  return parse_model_description(files, directory);
+}
+
+std::string model_fingerprint(const fs::path& directory) {
+  Fingerprint fingerprint;
+  for (const char* name : {"config.json", "tokenizer.json", "marker.json", "model.safetensors"}) {
+    if (!fs::exists(directory / name) && name == std::string_view("marker.json")) continue;
+    fingerprint.add(name);
+    fingerprint.add(fingerprint_file(directory / name));
+  }
+  return fingerprint.hex();
+}
+
+void write_model(const fs::path& directory, const ModelDescription& description,
+                 const Parameters& parameters, bool pretraining, WeightType type) {
+  const KmerTokenizer& tokenizer = description.coder.tokenizer;
+  write_file_atomically(directory / "config.json", write_config_json(description));
+  write_file_atomically(directory / "tokenizer.json", write_tokenizer_json(tokenizer));
+  write_file_atomically(directory / "tokenizer_config.json",
+                        write_tokenizer_config_json(tokenizer));
+  if (description.coder.profile)
+    write_file_atomically(directory / "marker.json", description.coder.profile->to_json());
+  write_weights(directory, parameters, pretraining, type);
+}
+
+}  // namespace barcodemae

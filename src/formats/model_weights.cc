@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// The tensors of a model directory.
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "barcodemae_version.h"
+#include "base/error.h"
+#include "formats/model_directory.h"
+#include "formats/safetensors.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr const char* kEncoderFile = "model.safetensors";
+constexpr const char* kPretrainingFile = "pretraining.safetensors";
+
+/// BertModel's own names; everything else belongs to pretraining.
+bool is_encoder_tensor(std::string_view name) {
+  return name.starts_with("embeddings.") || name.starts_with("encoder.");
+}
+
+/// What other writers put in front of BertModel's names: a model with a head on top, data
+/// parallelism.
+std::string prefix_of(const SafetensorsFile& file) {
+  for (const char* prefix : {"", "bert.", "module.", "module.bert."})
+    if (file.contains(std::string(prefix) + "embeddings.word_embeddings.weight")) return prefix;
+  return "";
+}
+
+/// Vectors have one dimension in files, but a table of one row stays a table.
+std::vector<std::int64_t> stored_shape(const Parameters::NamedShape& tensor) {
+  if (tensor.rows == 1 && !tensor.name.ends_with("embeddings.weight")) return {tensor.cols};
+  return {tensor.rows, tensor.cols};
+}
+
+void load_tensors(const SafetensorsFile& file, const std::string& prefix, Parameters& parameters,
+                  bool encoder) {
+  std::vector<std::string> known;
+  for (const auto& [name, rows, cols] : parameters.names()) {
+    if (is_encoder_tensor(name) != encoder) continue;
+    known.push_back(name);
+    const std::vector<float> values = file.floats(prefix + name, rows, cols);
+    if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
+      throw UserError(
+          "{}: tensor \"{}\" holds values that are not finite\n"
+          "The training that wrote it diverged; use an earlier model.",
+          file.source(), prefix + name);
+    parameters.upload(name, values);
+  }
+  // Under a prefix, what lacks it is another model's head. Without, each tensor must be known: an
+  // unread layer would mean that config.json belongs to another model.
+  std::sort(known.begin(), known.end());
+  for (const auto& [full_name, entry] : file.entries()) {
+    if (!full_name.starts_with(prefix)) continue;
+    const std::string name = full_name.substr(prefix.size());
+    if (std::binary_search(known.begin(), known.end(), name) || name.starts_with("pooler.") ||
+        name == "embeddings.position_ids" || (!prefix.empty() && !is_encoder_tensor(name)))
+      continue;
+    throw UserError("{}: tensor \"{}\" does not belong to the model that config.json describes",
+                    file.source(), full_name);
+  }
+}
+
+void write_tensors(const std::filesystem::path& path, const Parameters& parameters, bool encoder,
+                   WeightType type) {
+  std::vector<std::vector<float>> values;
+  std::vector<TensorToWrite> tensors;
+  for (const Parameters::NamedShape& tensor : parameters.names()) {
+    if (is_encoder_tensor(tensor.name) != encoder) continue;
+    values.push_back(parameters.download(tensor.name));
+    tensors.push_back({tensor.name,
+                       type == WeightType::kBFloat16 ? StoredType::kBF16 : StoredType::kF32,
+                       stored_shape(tensor),
+                       values.back(),
+                       {}});
+  }
+  // transformers refuses a file that does not say which framework's layout it has.
+  write_safetensors(path, tensors,
+                    {{"format", "pt"}, {"written_by", "barcodemae " BARCODEMAE_VERSION}});
+}
+
+}  // namespace
+
+void load_encoder(const std::filesystem::path& directory, Parameters& parameters) {
+  const SafetensorsFile file(directory / kEncoderFile);
+  load_tensors(file, prefix_of(file), parameters, true);
+}
+
+void load_pretraining(const std::filesystem::path& directory, Parameters& parameters) {
+  load_tensors(SafetensorsFile(directory / kPretrainingFile), "", parameters, false);
+}
+
+void write_weights(const std::filesystem::path& directory, const Parameters& parameters,
+                   bool pretraining, WeightType type) {
+  if (pretraining) write_tensors(directory / kPretrainingFile, parameters, false, type);
+  write_tensors(directory / kEncoderFile, parameters, true, type);
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "formats/tokenizer_json.h"
+
+#include "base/error.h"
+#include "formats/json.h"
+
+namespace barcodemae {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// As the readers and KmerTokenizer do it: gaps dropped, upper case, U as T, cut at max_bases,
+/// trailing N stripped. Other letters make a k-mer [UNK] in either case.
+Json normaliser(int max_bases) {
+  const auto replace = [](const char* kind, const std::string& pattern, const char* content) {
+    return Json{{"type", "Replace"}, {"pattern", {{kind, pattern}}}, {"content", content}};
+  };
+  Json steps = Json::array();
+  steps.push_back(replace("Regex", "[^A-Za-z]+", ""));
+  for (const char* letters : {"aA", "cC", "gG", "tT", "nN"})
+    steps.push_back(replace("String", std::string(1, letters[0]), letters + 1));
+  steps.push_back(replace("Regex", "[uU]", "T"));
+  steps.push_back(replace("Regex", fmt::format("\\A.{{{}}}\\K.+", max_bases), ""));
+  steps.push_back(replace("Regex", "N+\\z", ""));
+  return {{"type", "Sequence"}, {"normalizers", steps}};
+}
+
+}  // namespace
+
+std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
+  const KmerVocabulary& vocabulary = tokenizer.vocabulary();
+  Json added = Json::array();
+  for (std::int32_t id = 0; id < vocabulary.first_kmer(); ++id)
+    added.push_back({{"id", id},
+                     {"content", vocabulary.token(id)},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
+  Json ids = Json::object();
+  for (std::int32_t id = 0; id < vocabulary.size(); ++id)
+    ids.get_ref<Json::object_t&>().emplace_back(vocabulary.token(id), id);
+  const Json json{
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", added},
+      {"normalizer", normaliser(tokenizer.max_bases())},
+      // "Removed" and inverted keeps the matches alone: a trailing partial k-mer is dropped.
+      {"pre_tokenizer",
+       {{"type", "Split"},
+        {"pattern", {{"Regex", fmt::format(".{{{}}}", vocabulary.k)}}},
+        {"behavior", "Removed"},
+        {"invert", true}}},
+      {"post_processor", nullptr},
+      {"decoder", nullptr},
+      {"model", {{"type", "WordLevel"}, {"vocab", ids}, {"unk_token", "[UNK]"}}}};
+  return json.dump(1) + "\n";
+}
+
+std::string write_tokenizer_config_json(const KmerTokenizer& tokenizer) {
+  // Padding borrows [MASK]: the encoder never meets it, and the attention mask hides it.
+  Json json{{"tokenizer_class", "PreTrainedTokenizerFast"},
+            {"mask_token", "[MASK]"},
+            {"unk_token", "[UNK]"},
+            {"pad_token", "[MASK]"}};
+  for (const std::string& special : tokenizer.vocabulary().specials)
+    if (special == "[CLS]") json["cls_token"] = special;
+  json["model_max_length"] = tokenizer.max_tokens();
+  json["clean_up_tokenization_spaces"] = false;
+  json["model_input_names"] = {"input_ids", "attention_mask"};
+  return json.dump(2) + "\n";
+}
+
+KmerVocabulary read_vocabulary(std::string_view text, const std::string& source, int k,
+                               int vocabulary_size) {
+  const nlohmann::json json = parse_json_object(text, source);
+  const JsonReader model = JsonReader(json, source).object("model");
+  if (model.text("type") != "WordLevel") model.fail("type", "\"WordLevel\"");
+  const nlohmann::json& ids = model.object("vocab").json();
+  if (ids.size() != static_cast<std::size_t>(vocabulary_size))
+    throw UserError(
+        "{}: {} tokens, but config.json has \"vocab_size\": {}\nTake both from the same model.",
+        source, ids.size(), vocabulary_size);
+
+  std::vector<std::string> tokens(ids.size());
+  const JsonReader vocab(ids, source, "model.vocab.");
+  for (const auto& [token, id] : ids.items()) {
+    const auto number = vocab.integer(token.c_str(), 0, vocabulary_size - 1);
+    std::string& place = tokens[static_cast<std::size_t>(number)];
+    if (!place.empty() || token.empty())
+      throw UserError("{}: the tokens \"{}\" and \"{}\" have the same id {}", source, place, token,
+                      number);
+    place = token;
+  }
+  KmerVocabulary vocabulary;
+  vocabulary.k = k;
+  vocabulary.specials.assign(tokens.begin(), tokens.end() - vocabulary.kmers());
+  for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
+    const std::string expected = id == KmerVocabulary::kMask      ? "[MASK]"
+                                 : id == KmerVocabulary::kUnknown ? "[UNK]"
+                                                                  : vocabulary.token(id);
+    if (tokens[static_cast<std::size_t>(id)] != expected)
+      throw UserError(
+          "{}: token {} is \"{}\", expected \"{}\"\n"
+          "Special tokens come first, [MASK] and [UNK] leading, then all k-mers of {} bases in "
+          "order.",
+          source, id, tokens[static_cast<std::size_t>(id)], expected, k);
+  }
+  return vocabulary;
+}
+
+}  // namespace barcodemae
