@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// BarcodeMAE (arXiv 2502.18405): the encoder sees the visible tokens only, the decoder reconstructs.
+// BarcodeMAE (arXiv 2502.18405): the encoder sees the visible tokens only, the decoder
+// reconstructs.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +15,25 @@ namespace barcodemae {
 
 /// One named term of the loss, on the device; the trainer downloads all of them once a step.
 struct LossTerm {
-  std::string name;      ///< "masked", "visible"
-  double weight = 1;     ///< in the total loss
-  ops::Loss loss;        ///< {mean over the global batch (this part's share), hits}
+  std::string name;        ///< "masked", "visible"
+  double weight = 1;       ///< in the total loss
+  ops::Loss loss;          ///< {mean over the global batch (this part's share), hits}
   std::int64_t count = 0;  ///< tokens scored in this micro-batch
 };
 
-/// Counts over the whole global batch (all micro-batches, all ranks): the denominators of the means.
+/// Counts over the whole global batch (all micro-batches, all ranks): the denominators of the
+/// means.
 struct GlobalCounts {
   std::int64_t masked = 0;
   std::int64_t visible = 0;
 };
 
+/// The encoder's parameters have BertModel's names. The others, which pretraining.safetensors
+/// holds: projection.{weight,bias}, decoder.mask_vector, decoder.embeddings.…,
+/// decoder.encoder.layer.<n>.…, head.{weight,bias}, head.site_bias.
 class MaskedAutoencoder {
  public:
-  /// Declares encoder, projection, mask vector, decoder and head.
+  /// Declares encoder, projection, mask vector, decoder and head. Throws UserError as validate().
   MaskedAutoencoder(Parameters& parameters, const ModelConfig& config);
 
   /// Values that are not plain random numbers: k-mer rows as sums of base embeddings, the site
@@ -44,16 +49,27 @@ class MaskedAutoencoder {
                                    const MaskingPlan& plan, const GlobalCounts& counts,
                                    double masked_weight) const;
 
+  /// Its first half: last hidden states of the tokens that the encoder sees, [visible, H].
+  Tensor encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
+  /// Its second half, up to the head: the decoder's hidden states of all tokens, [T, decoder's H].
+  /// `segments` are the whole sequences. The caller has no more use for `hidden`.
+  Tensor decode(Context& context, Tensor hidden, const MaskingPlan& plan,
+                const Segments& segments) const;
+
   const Encoder& encoder() const { return encoder_; }
   const ModelConfig& config() const { return config_; }
 
  private:
+  CrossEntropyHead head() const;
+  std::vector<std::int32_t> targets(const PackedBatch& batch,
+                                    const std::vector<std::int32_t>& rows) const;
+
   ModelConfig config_;
   const Parameters* parameters_;
   Encoder encoder_;
   int projection_weight_, projection_bias_;
   int mask_vector_;
-  int position_, token_type_, norm_weight_, norm_bias_;
+  EmbeddingLayer decoder_embedding_;
   std::vector<TransformerLayer> decoder_;
   int head_weight_, head_bias_, head_site_ = -1;
 };

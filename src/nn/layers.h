@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What BERT is made of; encoder and decoder both are.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "nn/config.h"
+#include "nn/dropout_sites.h"
+#include "tensor/context.h"
+
+namespace barcodemae {
+
+/// BERT's initialisation: linear and embedding weights, biases, LayerNorm weights.
+inline constexpr Initialisation kBertNormal{Initialisation::Kind::kNormal, 0.02};
+inline constexpr Initialisation kZeros{Initialisation::Kind::kZero, 0};
+inline constexpr Initialisation kOnes{Initialisation::Kind::kOne, 0};
+
+/// dropout(LN(x + position + token type 0)), x the word's row or a given one.
+class EmbeddingLayer {
+ public:
+  /// Declares its parameters under BertModel's names, `prefix` = "embeddings." and so on.
+  /// `vocabulary` 0: no word table, rows are given.
+  EmbeddingLayer(Parameters& parameters, const std::string& prefix, const TransformerConfig& config,
+                 int vocabulary, int max_positions, std::uint32_t dropout_site);
+  /// ids int32 [T, 1] → [T, H].
+  Tensor operator()(Context& context, View ids, const Segments& segments, float dropout) const;
+  /// [T, H] → [T, H]. The caller has no more use for `rows`.
+  Tensor operator()(Context& context, Tensor rows, const Segments& segments, float dropout) const;
+
+ private:
+  EmbeddingBlock block() const;
+
+  // indices into Parameters; −1: none
+  int word_ = -1, position_, token_type_, norm_weight_, norm_bias_;
+  const Parameters* parameters_;
+  float norm_epsilon_;
+  std::uint32_t dropout_site_;
+};
+
+/// One BERT layer, post-LayerNorm: attention block, then feed-forward block.
+class TransformerLayer {
+ public:
+  /// Declares its parameters under BertModel's names, `prefix` = "encoder.layer.0." and so on.
+  TransformerLayer(Parameters& parameters, const std::string& prefix,
+                   const TransformerConfig& config, std::uint32_t first_dropout_site);
+  /// [T, H] → [T, H]. The caller has no more use for x.
+  Tensor operator()(Context& context, Tensor x, const Segments& segments, float dropout) const;
+
+  static constexpr std::uint32_t kDropoutSites = dropout_sites::kPerLayer;
+
+ private:
+  AttentionBlock attention() const;
+  FeedForwardBlock feed_forward() const;
+
+  // indices into Parameters
+  int qkv_weight_, qkv_bias_, attention_weight_, attention_bias_, attention_norm_weight_,
+      attention_norm_bias_, in_weight_, in_bias_, out_weight_, out_bias_, norm_weight_, norm_bias_;
+  const Parameters* parameters_;
+  TransformerConfig config_;
+  std::uint32_t first_dropout_site_;
+};
+
+}  // namespace barcodemae

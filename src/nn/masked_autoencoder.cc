@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "nn/masked_autoencoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr const char* kWordEmbeddings = "embeddings.word_embeddings.weight";
+constexpr const char* kSiteBias = "head.site_bias";
+
+// values[rows[i]]
+std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
+                               const std::vector<std::int32_t>& rows) {
+  std::vector<std::int32_t> taken;
+  taken.reserve(rows.size());
+  for (const std::int32_t row : rows) taken.push_back(values.at(static_cast<std::size_t>(row)));
+  return taken;
+}
+
+// A 0, C 1, G 2, T 3; the first base is the most significant.
+int base_of_kmer(int kmer, int place, int k) { return kmer >> (2 * (k - 1 - place)) & 3; }
+
+// What nn.Linear does by itself, bias too; the reference leaves the projection so.
+Initialisation linear_default(int width_in) {
+  return {Initialisation::Kind::kUniform, 1 / std::sqrt(static_cast<double>(width_in))};
+}
+
+}  // namespace
+
+MaskedAutoencoder::MaskedAutoencoder(Parameters& parameters, const ModelConfig& config)
+    : config_(config),
+      parameters_(&parameters),
+      encoder_(parameters, config),
+      projection_weight_(parameters.declare({"projection.weight"}, config.decoder.width,
+                                            config.encoder.width,
+                                            linear_default(config.encoder.width),
+                                            /*matmul=*/true)),
+      projection_bias_(parameters.declare({"projection.bias"}, 1, config.decoder.width,
+                                          linear_default(config.encoder.width))),
+      mask_vector_(parameters.declare({"decoder.mask_vector"}, 1, config.decoder.width, kZeros)),
+      decoder_embedding_(parameters, "decoder.embeddings.", config.decoder, /*vocabulary=*/0,
+                         config.max_positions, dropout_sites::kDecoderEmbedding) {
+  for (int i = 0; i < config.decoder.layers; ++i) {
+    decoder_.emplace_back(
+        parameters, fmt::format("decoder.encoder.layer.{}.", i), config.decoder,
+        dropout_sites::kDecoderLayers + dropout_sites::kPerLayer * static_cast<std::uint32_t>(i));
+  }
+  const int logits = config.head == HeadKind::kKmer ? config.kmers() : 4 * config.k;
+  head_weight_ = parameters.declare({"head.weight"}, logits, config.decoder.width, kBertNormal,
+                                    /*matmul=*/true);
+  head_bias_ = parameters.declare({"head.bias"}, 1, logits, kZeros);
+  if (config.head == HeadKind::kBase) {
+    head_site_ = parameters.declare({kSiteBias}, config.max_positions, logits, kZeros);
+  }
+}
+
+void MaskedAutoencoder::initialise(Parameters& parameters, std::uint64_t seed,
+                                   const std::vector<float>& site_log_frequencies) const {
+  if (config_.kmer_initialisation == KmerInitialisation::kBases) {
+    // Words with the same base at a place share a summand. The sums deviate as BERT's words do.
+    const auto width = static_cast<std::size_t>(config_.encoder.width);
+    const double deviation = kBertNormal.scale / std::sqrt(static_cast<double>(config_.k));
+    std::vector<float> words = parameters.download(kWordEmbeddings);
+    float* const kmers = words.data() + static_cast<std::size_t>(config_.first_kmer()) * width;
+    std::fill(kmers, words.data() + words.size(), 0.0f);
+    std::vector<float> summand(width);
+    for (int place = 0; place < config_.k; ++place) {
+      for (int base = 0; base < 4; ++base) {
+        RandomSequence random(seed, Stream::kInitialisation,
+                              static_cast<std::uint32_t>(4 * place + base));
+        for (float& value : summand) value = static_cast<float>(deviation * random.normal());
+        for (int kmer = 0; kmer < config_.kmers(); ++kmer) {
+          if (base_of_kmer(kmer, place, config_.k) != base) continue;
+          float* const word = kmers + static_cast<std::size_t>(kmer) * width;
+          std::transform(word, word + width, summand.begin(), word, std::plus<>());
+        }
+      }
+    }
+    parameters.upload(kWordEmbeddings, words);
+  }
+  if (config_.head == HeadKind::kBase && !site_log_frequencies.empty()) {
+    parameters.upload(kSiteBias, site_log_frequencies);
+  }
+}
+
+std::vector<LossTerm> MaskedAutoencoder::operator()(Context& context, const PackedBatch& batch,
+                                                    const MaskingPlan& plan,
+                                                    const GlobalCounts& counts,
+                                                    double masked_weight) const {
+  BARCODEMAE_CHECK(masked_weight >= 0 && masked_weight <= 1, "masked weight {}", masked_weight);
+  const Tensor hidden = encode(context, batch, plan);
+  const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
+  const Tensor decoded = decode(context, hidden, plan, segments);
+
+  const CrossEntropyHead head = this->head();
+  const auto score = [&](const char* name, double weight, const std::vector<std::int32_t>& rows,
+                         std::int64_t global_count) -> LossTerm {
+    const auto count = static_cast<std::int64_t>(rows.size());
+    BARCODEMAE_CHECK(count <= global_count, "{} of {} {} tokens", count, global_count, name);
+    const double mean = count == 0 ? 0.0 : 1.0 / static_cast<double>(global_count);
+    const ops::Loss loss =
+        ops::token_cross_entropy(context, head, decoded, context.upload(rows),
+                                 context.upload(targets(batch, rows), head.groups), mean, weight,
+                                 segments, context.dropout(config_.dropout, dropout_sites::kHead));
+    return {name, weight, loss, count};
+  };
+  std::vector<LossTerm> terms{score("masked", masked_weight, plan.masked_rows, counts.masked)};
+  if (masked_weight < 1) {
+    terms.push_back(score("visible", 1 - masked_weight, plan.visible_rows, counts.visible));
+  }
+  context.discard(decoded);
+  return terms;
+}
+
+Tensor MaskedAutoencoder::encode(Context& context, const PackedBatch& batch,
+                                 const MaskingPlan& plan) const {
+  // Masked tokens are not there at all; the others keep their positions in the whole sequence.
+  const Segments visible = make_segments(context, plan.encoder_begins, batch.records,
+                                         take(batch.positions, plan.encoder_rows));
+  return encoder_(context, context.upload(take(batch.ids, plan.encoder_rows)), visible);
+}
+
+Tensor MaskedAutoencoder::decode(Context& context, Tensor hidden, const MaskingPlan& plan,
+                                 const Segments& segments) const {
+  const Parameters& p = *parameters_;
+  const Tensor projected =
+      ops::linear(context, {p.get(projection_weight_), p.get(projection_bias_)}, hidden);
+  context.discard(hidden);
+  const Tensor rows = ops::scatter_rows(context, projected, context.upload(plan.encoder_rows),
+                                        segments.rows(), p.get(mask_vector_));
+  context.discard(projected);
+  Tensor x = decoder_embedding_(context, rows, segments, config_.dropout);
+  for (const TransformerLayer& layer : decoder_) x = layer(context, x, segments, config_.dropout);
+  return x;
+}
+
+CrossEntropyHead MaskedAutoencoder::head() const {
+  const Parameters& p = *parameters_;
+  if (config_.head == HeadKind::kKmer) {
+    return {p.get(head_weight_), p.get(head_bias_), {}, /*groups=*/1, config_.kmers()};
+  }
+  return {p.get(head_weight_), p.get(head_bias_), p.get(head_site_), /*groups=*/config_.k, 4};
+}
+
+std::vector<std::int32_t> MaskedAutoencoder::targets(const PackedBatch& batch,
+                                                     const std::vector<std::int32_t>& rows) const {
+  std::vector<std::int32_t> targets;
+  for (const std::int32_t id : take(batch.ids, rows)) {
+    const int kmer = id - config_.first_kmer();
+    BARCODEMAE_CHECK(kmer >= 0 && kmer < config_.kmers(), "token {} is no k-mer", id);
+    if (config_.head == HeadKind::kKmer) {
+      targets.push_back(kmer);
+    } else {
+      for (int place = 0; place < config_.k; ++place) {
+        targets.push_back(base_of_kmer(kmer, place, config_.k));
+      }
+    }
+  }
+  return targets;
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "nn/memory_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace barcodemae {
+namespace {
+
+// In smaller batches, blocks may fit into holes less neatly than in the dry run.
+std::size_t with_margin(std::size_t bytes) { return bytes + bytes / 32 + 4096; }
+
+// `total` tokens in sequences as long as possible: what attention keeps may grow with the square.
+std::vector<std::int32_t> fill_sequences(const WorstBatch& batch, std::int64_t total) {
+  std::vector<std::int32_t> begins{0};
+  for (std::int64_t i = 1; i <= batch.sequences; ++i) {
+    begins.push_back(static_cast<std::int32_t>(std::min(i * batch.tokens, total)));
+  }
+  return begins;
+}
+
+PackedBatch full_batch(const WorstBatch& batch, std::int32_t id) {
+  BARCODEMAE_CHECK(batch.sequences > 0 && batch.tokens > 0, "{} sequences of {} tokens",
+                   batch.sequences, batch.tokens);
+  const std::int64_t total = batch.sequences * batch.tokens;
+  PackedBatch packed;
+  packed.begins = fill_sequences(batch, total);
+  packed.ids.assign(static_cast<std::size_t>(total), id);
+  packed.positions.assign(static_cast<std::size_t>(total), 0);
+  packed.records.assign(static_cast<std::size_t>(batch.sequences), 0);
+  return packed;
+}
+
+std::vector<std::int32_t> first_rows(std::int64_t count) {
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+}  // namespace
+
+std::size_t plan_training_memory(Backend& backend, const MaskedAutoencoder& model, DType activation,
+                                 const WorstBatch& batch, double mask_ratio, double masked_weight) {
+  const PackedBatch packed = full_batch(batch, model.config().first_kmer());
+  const auto total = static_cast<double>(packed.tokens());
+  const double spread = 6 * std::sqrt(total * mask_ratio * (1 - mask_ratio)) + 1;
+  const auto at_most = [&](double share) {
+    return static_cast<std::int64_t>(std::min(total, std::ceil(total * share + spread)));
+  };
+  // A bound for all plans rather than a plan: many masked and many visible tokens at once.
+  MaskingPlan plan;
+  plan.masked_rows = first_rows(at_most(mask_ratio));
+  plan.visible_rows = first_rows(at_most(1 - mask_ratio));
+  plan.encoder_rows = plan.visible_rows;
+  plan.encoder_begins = fill_sequences(batch, static_cast<std::int64_t>(plan.encoder_rows.size()));
+
+  Arena arena(backend);
+  Tape tape(arena);
+  Context context{backend, arena, &tape, activation};
+  arena.begin_measuring();
+  model(context, packed, plan, {packed.tokens(), packed.tokens()}, masked_weight);
+  tape.backward();
+  return with_margin(arena.end_measuring());
+}
+
+std::size_t plan_embedding_memory(Backend& backend, const Encoder& encoder, DType activation,
+                                  const WorstBatch& batch) {
+  const PackedBatch packed = full_batch(batch, encoder.config().first_kmer());
+  Arena arena(backend);
+  Context context{backend, arena, nullptr, activation};
+  arena.begin_measuring();
+  const Segments segments = make_segments(context, packed.begins, packed.records, packed.positions);
+  encoder.embed(context, context.upload(packed.ids), segments);
+  return with_margin(arena.end_measuring());
+}
+
+}  // namespace barcodemae
