@@ -4,27 +4,28 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "sequence/byte_source.h"
 #include "sequence/record.h"
 
 namespace barcodemae {
 
 /// What a reader met on the way; shown to the user after reading, and kept in results.
 struct ReadReport {
-  std::int64_t records = 0;     ///< usable, handed out
-  std::int64_t skipped = 0;     ///< unusable: no sequence, malformed row
-  std::int64_t duplicate_ids = 0;
+  std::int64_t records = 0;        ///< usable, handed out
+  std::int64_t skipped = 0;        ///< unusable: no sequence, malformed row
+  std::int64_t other_markers = 0;  ///< rows left out because of their marker_code
+  std::int64_t duplicate_ids = 0;  ///< records whose id an earlier one has; they are handed out too
   std::int64_t lower_case = 0, uracil = 0, gaps = 0, trailing_n = 0;  ///< records touched by each
-  std::int64_t ambiguous = 0;   ///< records with IUPAC codes
+  std::int64_t ambiguous = 0;                                         ///< records with IUPAC codes
   struct Skip {
     std::int64_t line = 0;
     std::string id, reason;
   };
-  std::vector<Skip> skips;      ///< all of them
+  std::vector<Skip> skips;  ///< all of them
 
   /// The sentences a user wants to read; empty when there is nothing to say.
   std::string summary(const std::string& file) const;
@@ -37,11 +38,15 @@ struct ReaderOptions {
 
 /// Streams the records of a FASTA, FASTQ, CSV or TSV file, plain or compressed (gzip with many
 /// members, bgzip, zstd with many frames), "-" for standard input. The format is told by content.
-/// CSV columns are resolved by name with aliases (docs/formats.md).
+/// CSV columns are resolved by name with aliases (docs/formats.md). Memory stays flat but for
+/// sixteen bytes or so an id, by which duplicates are counted, and the list of skipped records.
 class RecordReader {
  public:
-  /// Throws UserError when the file is missing, empty, binary, or its header lacks a sequence column.
+  /// Throws UserError when the file is missing, empty, binary, or its header lacks a sequence
+  /// column.
   explicit RecordReader(const std::filesystem::path& path, ReaderOptions options = {});
+  /// The same from bytes of any origin; `source->name()` stands for the path in messages.
+  explicit RecordReader(std::unique_ptr<ByteSource> source, ReaderOptions options = {});
   ~RecordReader();
   RecordReader(const RecordReader&) = delete;
   RecordReader& operator=(const RecordReader&) = delete;

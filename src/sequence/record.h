@@ -13,7 +13,15 @@ namespace barcodemae {
 /// Taxonomic ranks in descending order; the BIN (Barcode Index Number) stands for the putative
 /// species of a barcode.
 enum class Rank : std::uint8_t {
-  kKingdom, kPhylum, kClass, kOrder, kFamily, kSubfamily, kGenus, kSpecies, kBin
+  kKingdom,
+  kPhylum,
+  kClass,
+  kOrder,
+  kFamily,
+  kSubfamily,
+  kGenus,
+  kSpecies,
+  kBin
 };
 inline constexpr std::size_t kRankCount = 9;
 
@@ -28,8 +36,8 @@ struct Record {
   /// Upper-case A, C, G, T and IUPAC codes as filed; gaps dropped, U as T, trailing N stripped.
   std::string sequence;
   std::array<std::string, kRankCount> labels;
-  std::string split;    ///< empty when the file has no such column
-  std::string country;  ///< empty when the file has no such column
+  std::string split;      ///< empty when the file has no such column
+  std::string country;    ///< empty when the file has no such column
   std::int64_t line = 0;  ///< line of the file on which the record begins, from 1
 
   const std::string& label(Rank rank) const { return labels[static_cast<std::size_t>(rank)]; }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "sequence/fasta_header.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+
+#include "sequence/text.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::size_t kMaxFields = 16;
+
+struct Fields {
+  std::array<std::string_view, kMaxFields> values;
+  std::size_t count = 0;
+};
+
+/// The first fields of a text, trimmed; what is beyond kMaxFields stays unread.
+Fields split(std::string_view text, char separator) {
+  Fields fields;
+  while (fields.count < kMaxFields) {
+    const std::size_t end = text.find(separator);
+    fields.values[fields.count++] = trim(text.substr(0, end));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return fields;
+}
+
+std::string_view first_word(std::string_view text) { return text.substr(0, text.find(' ')); }
+
+void set_label(Record& record, Rank rank, std::string_view name) {
+  if (!is_missing_label(name)) record.label(rank) = name;
+}
+
+/// "Aus sp." names a genus and no species; "Aus sp. 1ABC" is a name in use until there is another.
+bool names_no_species(std::string_view text) {
+  return text.ends_with(" sp.") || text.ends_with(" sp") || text.ends_with("_sp") ||
+         text.ends_with("_sp.");
+}
+
+/// Rank of the letter by which SINTAX and UNITE name it. A domain stands for the kingdom.
+std::optional<Rank> rank_of_letter(char letter) {
+  switch (letter) {
+    case 'd':
+    case 'k':
+      return Rank::kKingdom;
+    case 'p':
+      return Rank::kPhylum;
+    case 'c':
+      return Rank::kClass;
+    case 'o':
+      return Rank::kOrder;
+    case 'f':
+      return Rank::kFamily;
+    case 'g':
+      return Rank::kGenus;
+    case 's':
+      return Rank::kSpecies;
+    default:
+      return std::nullopt;
+  }
+}
+
+void set_by_letter(Record& record, char letter, std::string_view name) {
+  const std::optional<Rank> rank = rank_of_letter(letter);
+  if (!rank) return;
+  if (rank == Rank::kSpecies) {
+    if (names_no_species(name)) return;
+    set_label(record, Rank::kSpecies, name);
+    std::string& species = record.label(Rank::kSpecies);
+    std::replace(species.begin(), species.end(), '_', ' ');
+  } else if (letter != 'd' || record.label(Rank::kKingdom).empty()) {
+    set_label(record, *rank, name);
+  }
+}
+
+bool parse_sintax(std::string_view header, Record& record) {
+  constexpr std::string_view kKey = ";tax=";
+  const std::size_t begin = header.find(kKey);
+  if (begin == std::string_view::npos) return false;
+  record.id = first_word(trim(header.substr(0, header.find(';'))));
+  std::string_view lineage = header.substr(begin + kKey.size());
+  lineage = lineage.substr(0, lineage.find(';'));
+  const Fields taxa = split(lineage, ',');
+  for (std::size_t i = 0; i < taxa.count; ++i) {
+    const std::string_view taxon = taxa.values[i];
+    if (taxon.size() > 2 && taxon[1] == ':') set_by_letter(record, taxon[0], taxon.substr(2));
+  }
+  return true;
+}
+
+bool is_unite_taxon(std::string_view text) {
+  return text.size() >= 3 && rank_of_letter(text[0]) && text.substr(1, 2) == "__";
+}
+
+bool is_species_hypothesis(std::string_view text) {
+  return text.size() > 4 && text.starts_with("SH") && text[2] >= '0' && text[2] <= '9';
+}
+
+bool parse_unite(const Fields& fields, Record& record) {
+  std::size_t lineage = 0;
+  while (lineage < fields.count && !is_unite_taxon(fields.values[lineage])) ++lineage;
+  if (lineage == fields.count || lineage == 0) return false;
+  // The general release puts the species' name before the accession.
+  record.id = fields.values[lineage >= 2 ? 1 : 0];
+  const Fields taxa = split(fields.values[lineage], ';');
+  for (std::size_t i = 0; i < taxa.count; ++i) {
+    const std::string_view taxon = taxa.values[i];
+    if (is_unite_taxon(taxon)) set_by_letter(record, taxon[0], taxon.substr(3));
+  }
+  for (std::size_t i = 0; i < fields.count; ++i) {
+    if (is_species_hypothesis(fields.values[i])) set_label(record, Rank::kBin, fields.values[i]);
+  }
+  return true;
+}
+
+bool is_binomial(std::string_view text) { return text.find(' ') != std::string_view::npos; }
+
+/// processid|genus|species, or processid|species and what may follow.
+void parse_bold(const Fields& fields, Record& record) {
+  record.id = fields.values[0];
+  const std::string_view second = fields.values[1];
+  const std::string_view third = fields.count > 2 ? fields.values[2] : std::string_view();
+  const auto set_species = [&](std::string_view name) {
+    if (!names_no_species(name)) set_label(record, Rank::kSpecies, name);
+    if (is_binomial(name)) set_label(record, Rank::kGenus, first_word(name));
+  };
+  if (is_binomial(second)) {
+    set_species(second);
+  } else if (fields.count == 2) {
+    set_label(record, Rank::kGenus, second);
+  } else if (fields.count == 3 && (is_missing_label(third) || is_binomial(third))) {
+    set_species(third);
+    set_label(record, Rank::kGenus, second);
+  }
+  // Else the second field is a name of some rank or other, and what follows is no name.
+}
+
+bool parse_dada2(std::string_view header, Record& record) {
+  constexpr std::array<Rank, 7> kRanks = {Rank::kKingdom, Rank::kPhylum, Rank::kClass,
+                                          Rank::kOrder,   Rank::kFamily, Rank::kGenus,
+                                          Rank::kSpecies};
+  constexpr std::ptrdiff_t kFewestSeparators = 3;
+  if (header.find('=') != std::string_view::npos ||
+      std::count(header.begin(), header.end(), ';') < kFewestSeparators) {
+    return false;
+  }
+  const Fields taxa = split(header, ';');
+  for (std::size_t i = 0; i < std::min(taxa.count, kRanks.size()); ++i) {
+    set_label(record, kRanks[i], taxa.values[i]);
+  }
+  return true;
+}
+
+}  // namespace
+
+void parse_fasta_header(std::string_view header, Record& record) {
+  header = trim(header);
+  record.id.clear();
+  for (std::string& label : record.labels) label.clear();
+  if (parse_sintax(header, record)) return;
+  if (header.find('|') != std::string_view::npos) {
+    const Fields fields = split(header, '|');
+    if (!parse_unite(fields, record)) parse_bold(fields, record);
+    return;
+  }
+  if (parse_dada2(header, record)) return;
+  std::string_view id = header.substr(0, header.find_first_of(" \t"));
+  // Annotations of vsearch: id;size=3;
+  if (id.find('=') != std::string_view::npos) id = id.substr(0, id.find(';'));
+  record.id = id;
+}
+
+}  // namespace barcodemae

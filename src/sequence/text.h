@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Text from files of any origin, made fit for tables, JSON and terminals.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace barcodemae {
+
+/// Without white space (and other control characters) at either end.
+std::string_view trim(std::string_view text);
+
+/// Trimmed, control characters as spaces, and valid UTF-8: bytes that are not are read as Latin-1.
+std::string clean_text(std::string_view text);
+/// The same in place; free for what is clean already.
+void clean_text_in_place(std::string& text);
+
+/// clean_text of at most `bytes` bytes, "…" marking a cut: for messages.
+std::string excerpt(std::string_view text, std::size_t bytes);
+
+/// Whether a label says that there is none: empty, or a placeholder that cannot be a name (None,
+/// NA, N/A, NaN, nan, null, NULL, -, not_classified, unclassified, Unclassified, unidentified).
+bool is_missing_label(std::string_view text);
+
+bool equals_ignoring_case(std::string_view left, std::string_view right);
+
+}  // namespace barcodemae

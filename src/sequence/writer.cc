@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+#include "sequence/writer.h"
+
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+
+namespace barcodemae {
+namespace {
+
+enum class Layout { kCsv, kTsv, kFasta };
+enum class Compression { kNone, kGzip, kZstd };
+
+constexpr int kGzipLevel = 1, kZstdLevel = 3;
+
+std::string gzip(std::string_view text) {
+  z_stream stream{};
+  constexpr int kGzipHeader = 16, kMemoryLevel = 8;
+  BARCODEMAE_CHECK(deflateInit2(&stream, kGzipLevel, Z_DEFLATED, MAX_WBITS + kGzipHeader,
+                                kMemoryLevel, Z_DEFAULT_STRATEGY) == Z_OK,
+                   "zlib cannot start");
+  std::string member(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(member.data());
+  stream.avail_out = static_cast<uInt>(member.size());
+  const int status = deflate(&stream, Z_FINISH);
+  member.resize(stream.total_out);
+  deflateEnd(&stream);
+  BARCODEMAE_CHECK(status == Z_STREAM_END, "zlib returned {}", status);
+  return member;
+}
+
+std::string zstd(std::string_view text) {
+  std::string frame(ZSTD_compressBound(text.size()), '\0');
+  const std::size_t size =
+      ZSTD_compress(frame.data(), frame.size(), text.data(), text.size(), kZstdLevel);
+  BARCODEMAE_CHECK(!ZSTD_isError(size), "zstd: {}", ZSTD_getErrorName(size));
+  frame.resize(size);
+  return frame;
+}
+
+std::string compress(std::string text, Compression compression) {
+  switch (compression) {
+    case Compression::kNone:
+      return text;
+    case Compression::kGzip:
+      return gzip(text);
+    case Compression::kZstd:
+      return zstd(text);
+  }
+  return text;
+}
+
+/// A field of a table; in TSV, which has no quoting, tabs and line ends become spaces.
+void append_field(std::string_view field, Layout layout, std::string& out) {
+  if (layout == Layout::kTsv) {
+    for (const char c : field) out += c == '\t' || c == '\n' || c == '\r' ? ' ' : c;
+    return;
+  }
+  if (field.find_first_of(",\"\n\r") == std::string_view::npos) {
+    out += field;
+    return;
+  }
+  out += '"';
+  for (const char c : field) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  out += '"';
+}
+
+constexpr std::array<Rank, 7> kTableRanks = {Rank::kClass,     Rank::kOrder, Rank::kFamily,
+                                             Rank::kSubfamily, Rank::kGenus, Rank::kSpecies,
+                                             Rank::kBin};
+
+std::string table_header(Layout layout) {
+  const char separator = layout == Layout::kTsv ? '\t' : ',';
+  std::string header = "processid";
+  for (const Rank rank : kTableRanks) (header += separator) += to_string(rank);
+  for (const char* name : {"country", "split", "dna_barcode"}) (header += separator) += name;
+  return header + '\n';
+}
+
+void append_row(const Record& record, Layout layout, std::string& out) {
+  const char separator = layout == Layout::kTsv ? '\t' : ',';
+  append_field(record.id, layout, out);
+  for (const Rank rank : kTableRanks) append_field(record.label(rank), layout, out += separator);
+  append_field(record.country, layout, out += separator);
+  append_field(record.split, layout, out += separator);
+  append_field(record.sequence, layout, out += separator);
+  out += '\n';
+}
+
+/// ">id;tax=c:…,o:…;", names without the characters that end one there.
+void append_fasta(const Record& record, std::string& out) {
+  constexpr std::array<std::pair<Rank, char>, 7> kLetters = {
+      std::pair{Rank::kKingdom, 'k'}, std::pair{Rank::kPhylum, 'p'}, std::pair{Rank::kClass, 'c'},
+      std::pair{Rank::kOrder, 'o'},   std::pair{Rank::kFamily, 'f'}, std::pair{Rank::kGenus, 'g'},
+      std::pair{Rank::kSpecies, 's'}};
+  const auto append_name = [&](std::string_view name) {
+    for (const char c : name) {
+      out += c == ',' || c == ';' || c == ' ' || c == '\n' || c == '\r' || c == '\t' ? '_' : c;
+    }
+  };
+  out += '>';
+  append_name(record.id);
+  const char* before = ";tax=";
+  for (const auto& [rank, letter] : kLetters) {
+    if (record.label(rank).empty()) continue;
+    ((out += before) += letter) += ':';
+    append_name(record.label(rank));
+    before = ",";
+  }
+  if (*before == ',') out += ';';
+  ((out += '\n') += record.sequence) += '\n';
+}
+
+}  // namespace
+
+struct RecordWriter::Implementation {
+  explicit Implementation(const std::filesystem::path& path) : path(path) {
+    if (path == "-") return;
+    std::filesystem::path stem = path;
+    if (stem.extension() == ".gz") compression = Compression::kGzip;
+    if (stem.extension() == ".zst") compression = Compression::kZstd;
+    if (compression != Compression::kNone) stem.replace_extension();
+    const std::string ending = stem.extension().string();
+    if (ending == ".tsv") {
+      layout = Layout::kTsv;
+    } else if (ending == ".fasta" || ending == ".fa" || ending == ".fas" || ending == ".fna") {
+      layout = Layout::kFasta;
+    } else if (ending != ".csv") {
+      throw UserError(
+          "{}: this ending names no format that is written.\n"
+          "Expected .csv, .tsv, .fasta or .fa, with .gz or .zst behind it to compress; or - for "
+          "CSV\n"
+          "to standard output.",
+          path.string());
+    }
+    file.emplace(path);
+  }
+
+  std::filesystem::path path;
+  Layout layout = Layout::kCsv;
+  Compression compression = Compression::kNone;
+  std::optional<AtomicFile> file;  ///< none: standard output
+};
+
+RecordWriter::RecordWriter(const std::filesystem::path& path)
+    : implementation_(std::make_unique<Implementation>(path)) {
+  if (implementation_->layout != Layout::kFasta) {
+    write(compress(table_header(implementation_->layout), implementation_->compression));
+  }
+}
+
+RecordWriter::~RecordWriter() = default;
+
+std::string RecordWriter::encode(std::span<const Record> records) const {
+  std::string text;
+  for (const Record& record : records) {
+    if (implementation_->layout == Layout::kFasta) {
+      append_fasta(record, text);
+    } else {
+      append_row(record, implementation_->layout, text);
+    }
+  }
+  return compress(std::move(text), implementation_->compression);
+}
+
+void RecordWriter::write(std::string_view encoded) {
+  if (implementation_->file) {
+    implementation_->file->write(encoded);
+    return;
+  }
+  while (!encoded.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, encoded.data(), encoded.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      throw UserError("standard output: writing failed ({}).", std::strerror(errno));
+    }
+    encoded.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void RecordWriter::commit() {
+  if (implementation_->file) implementation_->file->commit();
+}
+
+}  // namespace barcodemae
