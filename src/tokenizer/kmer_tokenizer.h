@@ -17,9 +17,12 @@ struct KmerVocabulary {
 
   static constexpr std::int32_t kMask = 0;
   static constexpr std::int32_t kUnknown = 1;
+  static constexpr int kMaxK = 10;  ///< 4^10 = 1,048,576 k-mers
+
   std::int32_t first_kmer() const { return static_cast<std::int32_t>(specials.size()); }
   std::int32_t kmers() const { return std::int32_t{1} << (2 * k); }
   std::int32_t size() const { return first_kmer() + kmers(); }
+  /// The text of a token; `id` in 0 … size() − 1.
   std::string token(std::int32_t id) const;
 };
 
@@ -30,10 +33,16 @@ struct TokenSequence {
   std::vector<std::int32_t> positions;
 };
 
+/// Cuts sequences into k-mers. With a stride below k they overlap; above k, bases between them are
+/// skipped.
 class KmerTokenizer {
  public:
-  /// Throws UserError unless 1 ≤ k ≤ 10 and stride ≥ 1 and max_bases ≥ k.
-  explicit KmerTokenizer(KmerVocabulary vocabulary, int stride = 6, int max_bases = 660);
+  /// Throws UserError unless 1 ≤ k ≤ 10, stride ≥ 1, max_bases ≥ k and the special tokens begin
+  /// with [MASK], [UNK].
+  KmerTokenizer(KmerVocabulary vocabulary, int stride, int max_bases = 660);
+  /// k-mers side by side, stride = k, as the paper has them.
+  explicit KmerTokenizer(const KmerVocabulary& vocabulary)
+      : KmerTokenizer(vocabulary, vocabulary.k) {}
 
   /// The paper's tokens of a normalised sequence (upper case, gaps dropped, U as T): drop `offset`
   /// bases, cut at max_bases, strip trailing N, then a token every `stride` bases; a k-mer with
@@ -41,18 +50,22 @@ class KmerTokenizer {
   TokenSequence tokenize(std::string_view sequence, int offset = 0) const;
 
   /// Tokens in marker coordinates: base i of the sequence lies at coordinate begin + i, token p
-  /// covers coordinates first_site + p · stride … + k − 1, and only tokens within [0, marker_length)
-  /// all of whose bases are present and unambiguous exist; others are left out.
+  /// covers coordinates first_site + p · stride … + k − 1, and only tokens within [0,
+  /// marker_length) all of whose bases are present and unambiguous exist; others are left out, and
+  /// so are positions from max_tokens() on.
   TokenSequence tokenize_anchored(std::string_view sequence, int begin, int first_site,
-                               int marker_length) const;
+                                  int marker_length) const;
 
   const KmerVocabulary& vocabulary() const { return vocabulary_; }
   int stride() const { return stride_; }
   int max_bases() const { return max_bases_; }
-  /// Most tokens a sequence can have.
-  int max_tokens() const { return max_bases_ / stride_; }
+  /// Most tokens a sequence can have; positions are below it.
+  int max_tokens() const { return (max_bases_ - vocabulary_.k) / stride_ + 1; }
 
  private:
+  /// Id of the k-mer that begins at `bases`; [UNK] when a base is not one of ACGT.
+  std::int32_t kmer_id(const char* bases) const;
+
   KmerVocabulary vocabulary_;
   int stride_, max_bases_;
 };
