@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "tokenizer/kmer_tokenizer.h"
@@ -26,16 +25,16 @@ enum class MaskingScheme { kBernoulli, kExactCount };
 
 /// Which tokens are hidden from the encoder. [UNK] is never masked and counts in no loss.
 struct MaskingPlan {
-  std::vector<std::int32_t> encoder_rows;  ///< rows of the batch the encoder sees ([UNK] too)
+  std::vector<std::int32_t> encoder_rows;       ///< rows of the batch the encoder sees ([UNK] too)
   std::vector<std::int32_t> encoder_begins{0};  ///< [sequences + 1]: first encoder row of each
-  std::vector<std::int32_t> masked_rows;   ///< rows to reconstruct
-  std::vector<std::int32_t> visible_rows;  ///< k-mers the encoder sees: the second loss term
+  std::vector<std::int32_t> masked_rows;        ///< rows to reconstruct
+  std::vector<std::int32_t> visible_rows;       ///< k-mers the encoder sees: the second loss term
 };
 
 /// Draws the plan for one batch. Token t of a record is masked when its number, from (seed, step,
 /// record, position), is below the ratio (paper: independent Bernoulli(0.5) per k-mer); with exact
 /// count, the round(ratio · k-mers) tokens with the smallest numbers. `first_kmer_id`: smaller ids
-/// are special.
+/// are special. All lists ascend. A record is masked alike in whatever batch it comes.
 MaskingPlan plan_masking(const PackedBatch& batch, MaskingScheme scheme, double ratio,
                          std::int32_t first_kmer_id, std::uint64_t seed, std::uint32_t step);
 

@@ -3,18 +3,18 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "data/sequence_coder.h"
 #include "marker/marker_profile.h"
 #include "sequence/reader.h"
 #include "sequence/record.h"
-#include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
 
@@ -28,59 +28,68 @@ class Dataset {
     std::vector<std::string> splits;
     bool progress = true;
   };
+  /// Throws UserError as RecordReader does, and for `splits`.
   static Dataset load(const std::filesystem::path& file, const LoadOptions& options);
 
+  Dataset() = default;
+  /// Appends a record whose sequence is normalised; placements are forgotten.
+  void append(const Record& record);
+
   std::int64_t size() const { return static_cast<std::int64_t>(ids_.size()); }
-  const std::string& id(std::int64_t record) const { return ids_[static_cast<std::size_t>(record)]; }
+  const std::string& id(std::int64_t record) const { return ids_[index(record)]; }
   std::string sequence(std::int64_t record) const;
-  int length(std::int64_t record) const;
+  int length(std::int64_t record) const { return lengths_[index(record)]; }
   /// Number of the label at a rank, −1 when missing; label_name turns it back.
-  std::int32_t label(std::int64_t record, Rank rank) const;
-  const std::string& label_name(Rank rank, std::int32_t label) const;
-  std::int32_t label_count(Rank rank) const;
+  std::int32_t label(std::int64_t record, Rank rank) const {
+    return column(rank).values[index(record)];
+  }
+  const std::string& label_name(Rank rank, std::int32_t label) const {
+    return column(rank).names[static_cast<std::size_t>(label)];
+  }
+  std::int32_t label_count(Rank rank) const {
+    return static_cast<std::int32_t>(column(rank).names.size());
+  }
   /// Name of the record's split; empty without a split column.
   const std::string& split(std::int64_t record) const;
   bool has_splits() const { return has_splits_; }
+  /// In file order; empty when there is no such split.
   std::vector<std::int64_t> records_of_split(std::string_view split) const;
   const ReadReport& report() const { return report_; }
 
   /// Places every record (parallel); afterwards placement() answers. Returns the share explained.
   double anchor(const MarkerProfile& profile);
   bool anchored() const { return !placements_.empty(); }
-  const Placement& placement(std::int64_t record) const {
-    return placements_[static_cast<std::size_t>(record)];
-  }
+  /// Forgets the placements.
+  void unanchor() { placements_.clear(); }
+  const Placement& placement(std::int64_t record) const { return placements_[index(record)]; }
+
+  /// Tokens of a record as the coder reads it: by its placement when the data set is anchored and
+  /// the coder has a profile, else with the frame offset.
+  TokenSequence tokens(std::int64_t record, const SequenceCoder& coder, int offset = 0) const;
 
   /// Hash of ids, sequences, labels and splits: names the data in run.json and caches.
   std::string fingerprint() const;
 
  private:
-  struct Column {  // labels of one rank
-    std::vector<std::int32_t> values;
+  /// Names that recur, as numbers in order of appearance.
+  struct Column {
+    std::vector<std::int32_t> values;  ///< −1: empty
     std::vector<std::string> names;
     std::unordered_map<std::string, std::int32_t> numbers;
-    std::int32_t number(const std::string& name);
+    void append(const std::string& name);
   };
+  static std::size_t index(std::int64_t record) { return static_cast<std::size_t>(record); }
+  const Column& column(Rank rank) const { return labels_[static_cast<std::size_t>(rank)]; }
+
   std::vector<std::string> ids_;
-  std::vector<std::uint8_t> bases_;       // two bases a byte, 4 bits each: index into "ACGTRYSWKMBDHVN-"
-  std::vector<std::int64_t> base_begins_{0};  // first base of each record, in bases
+  std::vector<std::uint8_t> bases_;  // two a byte, low half first; each record begins a byte
+  std::vector<std::int64_t> byte_begins_;
+  std::vector<std::int32_t> lengths_;
   std::array<Column, kRankCount> labels_;
   Column splits_;
   bool has_splits_ = false;
   std::vector<Placement> placements_;
   ReadReport report_;
-};
-
-/// How a model reads a sequence: tokenizer, and marker coordinates when it was trained in them.
-struct SequenceCoder {
-  KmerTokenizer tokenizer;
-  std::optional<MarkerProfile> profile;
-
-  /// Tokens of a sequence. Explained by the profile: oriented, in marker coordinates from the first
-  /// codon, tokens with missing bases left out. Else as the paper does it, with the frame offset.
-  TokenSequence encode(std::string_view sequence, const Placement& placement, int offset = 0) const;
-  /// Places it first.
-  TokenSequence encode(std::string_view sequence) const;
 };
 
 }  // namespace barcodemae

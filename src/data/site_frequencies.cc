@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "data/site_frequencies.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <mutex>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::size_t kBlock = 1024;  // records per call
+
+/// Calls body(block, batch) for the records in fixed blocks, in parallel.
+template <typename Body>
+void for_each_block(const Dataset& data, const SequenceCoder& coder,
+                    std::span<const std::int64_t> records, const FrameOffsets& offsets,
+                    const Body& body) {
+  const std::size_t blocks = (records.size() + kBlock - 1) / kBlock;
+  parallel_for(static_cast<std::int64_t>(blocks), [&](std::int64_t index, int) {
+    const auto block = static_cast<std::size_t>(index);
+    const auto part =
+        records.subspan(block * kBlock, std::min(kBlock, records.size() - block * kBlock));
+    body(block, pack(data, coder, part, offsets));
+  });
+}
+
+/// Base at place j (0 = first) of a k-mer's number.
+std::size_t base_at(std::int32_t kmer, int k, int j) {
+  return static_cast<std::size_t>(kmer >> (2 * (k - 1 - j)) & 3);
+}
+
+}  // namespace
+
+std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder& coder,
+                                        std::span<const std::int64_t> records, int max_positions,
+                                        const FrameOffsets& offsets) {
+  constexpr double kPseudoCounts = 4;
+  const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
+  const auto row = static_cast<std::size_t>(4 * vocabulary.k);
+  const auto positions = static_cast<std::size_t>(max_positions);
+  std::vector<std::int64_t> counts(positions * row);
+  std::mutex mutex;
+  for_each_block(data, coder, records, offsets, [&](std::size_t, const PackedBatch& batch) {
+    std::vector<std::int32_t> block_counts(counts.size());
+    for (std::size_t token = 0; token < batch.ids.size(); ++token) {
+      const std::int32_t kmer = batch.ids[token] - vocabulary.first_kmer();
+      const auto position = static_cast<std::size_t>(batch.positions[token]);
+      if (kmer < 0 || position >= positions) continue;
+      for (int j = 0; j < vocabulary.k; ++j) {
+        ++block_counts[position * row + 4 * static_cast<std::size_t>(j) +
+                       base_at(kmer, vocabulary.k, j)];
+      }
+    }
+    const std::lock_guard lock(mutex);  // whole numbers: the order does not matter
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += block_counts[i];
+  });
+
+  // Overall frequencies of the four bases at each place of the k-mer.
+  std::vector<double> overall(row, 1.0);
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    overall[i % row] += static_cast<double>(counts[i]);
+  for (std::size_t place = 0; place < row; place += 4) {
+    const double sum = std::accumulate(&overall[place], &overall[place] + 4, 0.0);
+    for (std::size_t base = 0; base < 4; ++base) overall[place + base] /= sum;
+  }
+  std::vector<float> logs(counts.size());
+  for (std::size_t place = 0; place < counts.size(); place += 4) {
+    const auto total =
+        static_cast<double>(std::accumulate(&counts[place], &counts[place] + 4, std::int64_t{0}));
+    for (std::size_t i = place; i < place + 4; ++i) {
+      const double smoothed = static_cast<double>(counts[i]) + kPseudoCounts * overall[i % row];
+      logs[i] = static_cast<float>(std::log(smoothed / (total + kPseudoCounts)));
+    }
+  }
+  return logs;
+}
+
+double site_frequency_loss(std::span<const float> site_log_frequencies,
+                           const KmerVocabulary& vocabulary, const PackedBatch& batch,
+                           std::span<const std::int32_t> rows) {
+  const auto row_size = static_cast<std::size_t>(4 * vocabulary.k);
+  double sum = 0;
+  for (const std::int32_t row : rows) {
+    const auto token = static_cast<std::size_t>(row);
+    const std::int32_t kmer = batch.ids[token] - vocabulary.first_kmer();
+    if (kmer < 0) continue;
+    const std::size_t begin = static_cast<std::size_t>(batch.positions[token]) * row_size;
+    BARCODEMAE_CHECK(begin + row_size <= site_log_frequencies.size(), "position {} has no site",
+                     batch.positions[token]);
+    for (int j = 0; j < vocabulary.k; ++j) {
+      sum -= double{site_log_frequencies[begin + 4 * static_cast<std::size_t>(j) +
+                                         base_at(kmer, vocabulary.k, j)]};
+    }
+  }
+  return sum;
+}
+
+double site_frequency_loss(std::span<const float> site_log_frequencies, const Dataset& data,
+                           const SequenceCoder& coder, std::span<const std::int64_t> records,
+                           const FrameOffsets& offsets) {
+  const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
+  const std::size_t blocks = (records.size() + kBlock - 1) / kBlock;
+  std::vector<double> sums(blocks);
+  std::vector<std::int64_t> kmers(blocks);
+  for_each_block(data, coder, records, offsets, [&](std::size_t block, const PackedBatch& batch) {
+    std::vector<std::int32_t> rows(batch.ids.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    sums[block] = site_frequency_loss(site_log_frequencies, vocabulary, batch, rows);
+    kmers[block] = std::ranges::count_if(
+        batch.ids, [&](std::int32_t id) { return id >= vocabulary.first_kmer(); });
+  });
+  const auto count = std::accumulate(kmers.begin(), kmers.end(), std::int64_t{0});
+  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+  return count == 0 ? 0 : sum / static_cast<double>(count);
+}
+
+}  // namespace barcodemae
