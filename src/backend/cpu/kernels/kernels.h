@@ -23,9 +23,9 @@ namespace barcodemae::cpu {
 
 /// Dropout masks, exactly as struct Dropout of tensor/backend.h documents them, are kept as bits:
 /// of element (r, c), bit c mod 8 of byte keep[r · keep_stride(cols) + c / 8] is 1 when it is kept.
-constexpr std::int64_t keep_stride(std::int64_t cols) { return (cols + 7) / 8; }
+static constexpr std::int64_t keep_stride(std::int64_t cols) { return (cols + 7) / 8; }
 /// Size of such a mask; kernels may read (not write) a few bytes past the last row.
-constexpr std::size_t keep_bytes(std::int64_t rows, std::int64_t cols) {
+static constexpr std::size_t keep_bytes(std::int64_t rows, std::int64_t cols) {
   return static_cast<std::size_t>(rows * keep_stride(cols)) + 16;
 }
 
@@ -73,6 +73,7 @@ struct ResidualNormForward {
   float* mean = nullptr;  ///< out [rows], or null
   float* rstd = nullptr;  ///< out [rows], or null: 1/√(variance + ε)
   void* sum = nullptr;  ///< out [rows, cols], or null: x + dropout(product + bias), before the norm
+  float* scratch = nullptr;            ///< [cols]
 };
 
 /// Its backward pass. The normalised rows x̂ come either from `sum` and `mean`, or, when `sum` is
@@ -115,8 +116,9 @@ struct EmbedForward {
   float epsilon = 1e-12f;
   const std::uint8_t* keep = nullptr;  ///< or null: no dropout
   float keep_scale = 1;
-  float* mean = nullptr;  ///< out [rows], or null
-  float* rstd = nullptr;  ///< out [rows], or null
+  float* mean = nullptr;     ///< out [rows], or null
+  float* rstd = nullptr;     ///< out [rows], or null
+  float* scratch = nullptr;  ///< [cols]; not used in the backward pass
 };
 
 /// Its backward pass; the sum before the norm is looked up again.

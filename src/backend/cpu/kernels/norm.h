@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// LayerNorm (Ba et al., 2016) with what stands before and after it in a BERT: bias, dropout and
+// residual, or the sum of embeddings.
+#pragma once
+
+#include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/lanes.h"
+
+namespace barcodemae::cpu {
+namespace {
+
+struct RowStatistics {
+  float mean, rstd;
+};
+
+/// Of a row held as float32, whose sum is known already. Two passes: no cancellation.
+BARCODEMAE_INLINE RowStatistics row_statistics(const float* row, std::int64_t cols, float total,
+                                               float epsilon) {
+  const float mean = total / static_cast<float>(cols);
+  Floats squares{};
+  for_lanes(cols, [&](std::int64_t c, auto lanes) {
+    const Floats centred = valid_or(load(row + c, lanes) - mean, 0, lanes);
+    squares = fma(centred, centred, squares);
+  });
+  const float variance = sum(squares) / static_cast<float>(cols);
+  return {mean, 1.0f / __builtin_sqrtf(variance + epsilon)};
+}
+
+void residual_norm_forward(const ResidualNormForward& a) {
+  with_type(a.type, [&](auto type) {
+    with_type(a.product_type, [&](auto product_type) {
+      using T = decltype(type);
+      using P = decltype(product_type);
+      const Floats scale = broadcast(a.keep_scale);
+      for (std::int64_t r = 0; r < a.rows; ++r) {
+        T* y = row_of<T>(a.y, r, a.cols);
+        const T* x = row_of<T>(a.x, r, a.cols);
+        const P* product = row_of<P>(a.product, r, a.cols);
+        const std::uint8_t* keep = a.keep ? a.keep + r * keep_stride(a.cols) : nullptr;
+        Floats total{};
+        for_lanes(a.cols, [&](std::int64_t c, auto lanes) {
+          Floats v = load(product + c, lanes);
+          if (a.bias) v += load(a.bias + c, lanes);
+          if (keep) v = kept(keep, c, v * scale);
+          v += load(x + c, lanes);
+          store(a.scratch + c, v, lanes);
+          total += valid_or(v, 0, lanes);
+        });
+        const RowStatistics s = row_statistics(a.scratch, a.cols, sum(total), a.epsilon);
+        const Floats mean = broadcast(s.mean), rstd = broadcast(s.rstd);
+        T* saved = a.sum ? row_of<T>(a.sum, r, a.cols) : nullptr;
+        for_lanes(a.cols, [&](std::int64_t c, auto lanes) {
+          const Floats v = load(a.scratch + c, lanes);
+          if (saved) store(saved + c, v, lanes);
+          store(y + c, fma((v - mean) * rstd, load(a.gamma + c, lanes), load(a.beta + c, lanes)),
+                lanes);
+        });
+        if (a.mean) a.mean[r] = s.mean;
+        if (a.rstd) a.rstd[r] = s.rstd;
+      }
+    });
+  });
+}
+
+/// What a row's normalised values are made of.
+enum class NormSource { kOutput, kSum };
+
+template <typename T, NormSource kSource>
+void residual_norm_backward_rows(const ResidualNormBackward& a) {
+  const std::int64_t cols = a.cols;
+  const float width = static_cast<float>(cols);
+  const Floats scale = broadcast(a.keep_scale);
+  // Per column: x̂ = value · factor + offset, the same for all rows when it comes from the output.
+  float* factor = a.scratch;
+  float* offset = a.scratch + cols;
+  float* normalised = a.scratch + 2 * cols;  // x̂ of the row at hand
+  float* weighted = a.scratch + 3 * cols;    // dy · γ of the row at hand
+  if (kSource == NormSource::kOutput) {
+    for_lanes(cols, [&](std::int64_t c, auto lanes) {
+      const Floats gamma = load(a.gamma + c, lanes);
+      const Floats magnitude = max(gamma, -gamma);
+      const Floats inverse = magnitude < broadcast(0x1.0p-20f) ? Floats{} : broadcast(1.0f) / gamma;
+      store(factor + c, inverse, lanes);
+      store(offset + c, -load(a.beta + c, lanes) * inverse, lanes);
+    });
+  }
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    const T* dy = row_of<T>(a.dy, r, cols);
+    const T* value = row_of<T>(kSource == NormSource::kSum ? a.sum : a.y, r, cols);
+    const Floats rstd = broadcast(a.rstd[r]);
+    Floats row_factor{}, row_offset{};
+    if (kSource == NormSource::kSum) {
+      row_factor = rstd;
+      row_offset = broadcast(-a.mean[r] * a.rstd[r]);
+    }
+    Floats total{}, projection{};
+    for_lanes(cols, [&](std::int64_t c, auto lanes) {
+      const Floats g = load(dy + c, lanes);
+      Floats x;
+      if (kSource == NormSource::kSum) {
+        x = valid_or(fma(load(value + c, lanes), row_factor, row_offset), 0, lanes);
+      } else {
+        x = fma(load(value + c, lanes), load(factor + c, lanes), load(offset + c, lanes));
+      }
+      const Floats w = g * load(a.gamma + c, lanes);
+      store(normalised + c, x, lanes);
+      store(weighted + c, w, lanes);
+      store(a.dbeta + c, load(a.dbeta + c, lanes) + g, lanes);
+      store(a.dgamma + c, fma(g, x, load(a.dgamma + c, lanes)), lanes);
+      total += w;
+      projection = fma(w, x, projection);
+    });
+    const Floats mean_w = broadcast(sum(total) / width);
+    const Floats mean_wx = broadcast(sum(projection) / width);
+    T* dsum = row_of<T>(a.dsum, r, cols);
+    T* dproduct = a.dproduct ? row_of<T>(a.dproduct, r, cols) : nullptr;
+    const std::uint8_t* keep = a.keep ? a.keep + r * keep_stride(cols) : nullptr;
+    for_lanes(cols, [&](std::int64_t c, auto lanes) {
+      const Floats x = load(normalised + c, lanes);
+      const Floats g = (load(weighted + c, lanes) - mean_w - x * mean_wx) * rstd;
+      store(dsum + c, a.accumulate ? load(dsum + c, lanes) + g : g, lanes);
+      const Floats p = keep ? kept(keep, c, g * scale) : g;
+      if (dproduct) store(dproduct + c, p, lanes);
+      if (a.dbias) store(a.dbias + c, load(a.dbias + c, lanes) + p, lanes);
+    });
+  }
+}
+
+void residual_norm_backward(const ResidualNormBackward& a) {
+  with_type(a.type, [&](auto type) {
+    using T = decltype(type);
+    if (a.sum) {
+      residual_norm_backward_rows<T, NormSource::kSum>(a);
+    } else {
+      residual_norm_backward_rows<T, NormSource::kOutput>(a);
+    }
+  });
+}
+
+/// Puts word (or given) + position + token type of row r into `row`; returns its sum.
+template <typename T>
+BARCODEMAE_INLINE float embedding_sum(const EmbedForward& a, std::int64_t r, float* row) {
+  const float* word = a.given ? nullptr : a.word + a.ids[r] * a.cols;
+  const T* given = a.given ? row_of<T>(a.given, r, a.cols) : nullptr;
+  const float* position = a.position + a.positions[r] * a.cols;
+  Floats total{};
+  for_lanes(a.cols, [&](std::int64_t c, auto lanes) {
+    const Floats base = given ? load(given + c, lanes) : load(word + c, lanes);
+    const Floats v = base + load(position + c, lanes) + load(a.token_type + c, lanes);
+    store(row + c, v, lanes);
+    total += v;
+  });
+  return sum(total);
+}
+
+void embed_forward(const EmbedForward& a) {
+  with_type(a.type, [&](auto type) {
+    using T = decltype(type);
+    const Floats scale = broadcast(a.keep_scale);
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+      const float total = embedding_sum<T>(a, r, a.scratch);
+      const RowStatistics s = row_statistics(a.scratch, a.cols, total, a.epsilon);
+      const Floats mean = broadcast(s.mean), rstd = broadcast(s.rstd);
+      T* y = row_of<T>(a.y, r, a.cols);
+      const std::uint8_t* keep = a.keep ? a.keep + r * keep_stride(a.cols) : nullptr;
+      for_lanes(a.cols, [&](std::int64_t c, auto lanes) {
+        Floats v = fma((load(a.scratch + c, lanes) - mean) * rstd, load(a.gamma + c, lanes),
+                       load(a.beta + c, lanes));
+        if (keep) v = kept(keep, c, v * scale);
+        store(y + c, v, lanes);
+      });
+      if (a.mean) a.mean[r] = s.mean;
+      if (a.rstd) a.rstd[r] = s.rstd;
+    }
+  });
+}
+
+void embed_backward(const EmbedBackward& a) {
+  const EmbedForward& f = a.forward;
+  const std::int64_t cols = f.cols;
+  const float width = static_cast<float>(cols);
+  with_type(f.type, [&](auto type) {
+    using T = decltype(type);
+    const Floats scale = broadcast(f.keep_scale);
+    float* normalised = a.scratch;
+    float* weighted = a.scratch + cols;
+    for (std::int64_t r = 0; r < f.rows; ++r) {
+      embedding_sum<T>(f, r, normalised);
+      const Floats mean = broadcast(f.mean[r]), rstd = broadcast(f.rstd[r]);
+      const T* dy = row_of<T>(a.dy, r, cols);
+      const std::uint8_t* keep = f.keep ? f.keep + r * keep_stride(cols) : nullptr;
+      Floats total{}, projection{};
+      for_lanes(cols, [&](std::int64_t c, auto lanes) {
+        Floats g = load(dy + c, lanes);
+        if (keep) g = kept(keep, c, g * scale);
+        const Floats x = valid_or((load(normalised + c, lanes) - mean) * rstd, 0, lanes);
+        const Floats w = g * load(f.gamma + c, lanes);
+        store(normalised + c, x, lanes);
+        store(weighted + c, w, lanes);
+        store(a.dbeta + c, load(a.dbeta + c, lanes) + g, lanes);
+        store(a.dgamma + c, fma(g, x, load(a.dgamma + c, lanes)), lanes);
+        total += w;
+        projection = fma(w, x, projection);
+      });
+      const Floats mean_w = broadcast(sum(total) / width);
+      const Floats mean_wx = broadcast(sum(projection) / width);
+      float* dsum = a.dsum ? a.dsum + r * cols : nullptr;
+      T* drows = a.drows ? row_of<T>(a.drows, r, cols) : nullptr;
+      for_lanes(cols, [&](std::int64_t c, auto lanes) {
+        const Floats x = load(normalised + c, lanes);
+        const Floats g = (load(weighted + c, lanes) - mean_w - x * mean_wx) * rstd;
+        if (dsum) store(dsum + c, g, lanes);
+        if (drows) store(drows + c, a.accumulate ? load(drows + c, lanes) + g : g, lanes);
+        if (a.dtoken_type) {
+          store(a.dtoken_type + c, load(a.dtoken_type + c, lanes) + g, lanes);
+        }
+      });
+    }
+  });
+}
+
+}  // namespace
+}  // namespace barcodemae::cpu
