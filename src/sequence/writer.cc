@@ -127,7 +127,7 @@ void append_fasta(const Record& record, std::string& out) {
 }  // namespace
 
 struct RecordWriter::Implementation {
-  explicit Implementation(const std::filesystem::path& path) : path(path) {
+  explicit Implementation(const std::filesystem::path& path) {
     if (path == "-") return;
     std::filesystem::path stem = path;
     if (stem.extension() == ".gz") compression = Compression::kGzip;
@@ -149,7 +149,6 @@ struct RecordWriter::Implementation {
     file.emplace(path);
   }
 
-  std::filesystem::path path;
   Layout layout = Layout::kCsv;
   Compression compression = Compression::kNone;
   std::optional<AtomicFile> file;  ///< none: standard output
