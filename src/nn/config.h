@@ -36,6 +36,8 @@ struct ModelConfig {
 
   int kmers() const { return 1 << (2 * k); }
   int first_kmer() const { return vocabulary - kmers(); }
+  /// A 0, C 1, G 2, T 3 at a place of a k-mer; the first base is the most significant.
+  int base_of_kmer(int kmer, int place) const { return kmer >> (2 * (k - 1 - place)) & 3; }
 };
 
 /// Throws UserError naming the option when a value is out of range (width not divisible by heads,

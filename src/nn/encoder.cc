@@ -2,12 +2,17 @@
 #include "nn/encoder.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "ops/ops.h"
 
 namespace barcodemae {
 namespace {
+
+constexpr const char* kWordEmbeddings = "embeddings.word_embeddings.weight";
 
 const ModelConfig& validated(const ModelConfig& config) {
   validate(config);
@@ -25,6 +30,30 @@ Encoder::Encoder(Parameters& parameters, const ModelConfig& config)
         parameters, fmt::format("encoder.layer.{}.", i), config.encoder,
         dropout_sites::kEncoderLayers + dropout_sites::kPerLayer * static_cast<std::uint32_t>(i));
   }
+}
+
+void Encoder::initialise(Parameters& parameters, std::uint64_t seed) const {
+  if (config_.kmer_initialisation != KmerInitialisation::kBases) return;
+  // Words with the same base at a place share a summand. The sums deviate as BERT's words do.
+  const auto width = static_cast<std::size_t>(config_.encoder.width);
+  const double deviation = kBertNormal.scale / std::sqrt(static_cast<double>(config_.k));
+  std::vector<float> words = parameters.download(kWordEmbeddings);
+  float* const kmers = words.data() + static_cast<std::size_t>(config_.first_kmer()) * width;
+  std::fill(kmers, words.data() + words.size(), 0.0f);
+  std::vector<float> summand(width);
+  for (int place = 0; place < config_.k; ++place) {
+    for (int base = 0; base < 4; ++base) {
+      RandomSequence random(seed, Stream::kInitialisation,
+                            static_cast<std::uint32_t>(4 * place + base));
+      for (float& value : summand) value = static_cast<float>(deviation * random.normal());
+      for (int kmer = 0; kmer < config_.kmers(); ++kmer) {
+        if (config_.base_of_kmer(kmer, place) != base) continue;
+        float* const word = kmers + static_cast<std::size_t>(kmer) * width;
+        std::transform(word, word + width, summand.begin(), word, std::plus<>());
+      }
+    }
+  }
+  parameters.upload(kWordEmbeddings, words);
 }
 
 Tensor Encoder::operator()(Context& context, View ids, const Segments& segments) const {

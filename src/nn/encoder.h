@@ -16,6 +16,10 @@ class Encoder {
  public:
   /// Declares the parameters under BertModel's names. Throws UserError as validate() does.
   Encoder(Parameters& parameters, const ModelConfig& config);
+  /// Values that are not plain random numbers: with KmerInitialisation::kBases, k-mer rows as sums
+  /// of base embeddings. To be called after Parameters::initialise.
+  void initialise(Parameters& parameters, std::uint64_t seed) const;
+
   /// ids int32 [T, 1] → last hidden states [T, H].
   Tensor operator()(Context& context, View ids, const Segments& segments) const;
   /// Mean over each sequence's tokens, float32 [N, H]: the embedding of the paper.

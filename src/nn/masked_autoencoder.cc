@@ -5,12 +5,10 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/random.h"
 
 namespace barcodemae {
 namespace {
 
-constexpr const char* kWordEmbeddings = "embeddings.word_embeddings.weight";
 constexpr const char* kSiteBias = "head.site_bias";
 
 // values[rows[i]]
@@ -21,9 +19,6 @@ std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
   for (const std::int32_t row : rows) taken.push_back(values.at(static_cast<std::size_t>(row)));
   return taken;
 }
-
-// A 0, C 1, G 2, T 3; the first base is the most significant.
-int base_of_kmer(int kmer, int place, int k) { return kmer >> (2 * (k - 1 - place)) & 3; }
 
 // What nn.Linear does by itself, bias too; the reference leaves the projection so.
 Initialisation linear_default(int width_in) {
@@ -61,28 +56,7 @@ MaskedAutoencoder::MaskedAutoencoder(Parameters& parameters, const ModelConfig& 
 
 void MaskedAutoencoder::initialise(Parameters& parameters, std::uint64_t seed,
                                    const std::vector<float>& site_log_frequencies) const {
-  if (config_.kmer_initialisation == KmerInitialisation::kBases) {
-    // Words with the same base at a place share a summand. The sums deviate as BERT's words do.
-    const auto width = static_cast<std::size_t>(config_.encoder.width);
-    const double deviation = kBertNormal.scale / std::sqrt(static_cast<double>(config_.k));
-    std::vector<float> words = parameters.download(kWordEmbeddings);
-    float* const kmers = words.data() + static_cast<std::size_t>(config_.first_kmer()) * width;
-    std::fill(kmers, words.data() + words.size(), 0.0f);
-    std::vector<float> summand(width);
-    for (int place = 0; place < config_.k; ++place) {
-      for (int base = 0; base < 4; ++base) {
-        RandomSequence random(seed, Stream::kInitialisation,
-                              static_cast<std::uint32_t>(4 * place + base));
-        for (float& value : summand) value = static_cast<float>(deviation * random.normal());
-        for (int kmer = 0; kmer < config_.kmers(); ++kmer) {
-          if (base_of_kmer(kmer, place, config_.k) != base) continue;
-          float* const word = kmers + static_cast<std::size_t>(kmer) * width;
-          std::transform(word, word + width, summand.begin(), word, std::plus<>());
-        }
-      }
-    }
-    parameters.upload(kWordEmbeddings, words);
-  }
+  encoder_.initialise(parameters, seed);
   if (config_.head == HeadKind::kBase && !site_log_frequencies.empty()) {
     parameters.upload(kSiteBias, site_log_frequencies);
   }
@@ -157,7 +131,7 @@ std::vector<std::int32_t> MaskedAutoencoder::targets(const PackedBatch& batch,
       targets.push_back(kmer);
     } else {
       for (int place = 0; place < config_.k; ++place) {
-        targets.push_back(base_of_kmer(kmer, place, config_.k));
+        targets.push_back(config_.base_of_kmer(kmer, place));
       }
     }
   }

@@ -15,6 +15,15 @@ double round_step(double step) {
   return 10 * power;
 }
 
+/// Multiples of a round step inside low … high.
+std::vector<double> even_ticks(double low, double high, int wanted) {
+  const double step = round_step((high - low) / wanted);
+  std::vector<double> ticks;
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i)
+    ticks.push_back(i == 0 ? 0 : i * step);  // no minus in front of zero
+  return ticks;
+}
+
 }  // namespace
 
 AxisScale::AxisScale(Axis axis, double low, double high, int wanted, bool tight) : axis_(axis) {
@@ -26,7 +35,8 @@ AxisScale::AxisScale(Axis axis, double low, double high, int wanted, bool tight)
       low = unit == 10 ? std::pow(10.0, std::floor(std::log10(low))) : low / unit;
       high = unit == 10 ? std::pow(10.0, std::ceil(std::log10(high))) : high * unit;
     }
-    const int every = std::max(1, static_cast<int>(std::ceil(decades / wanted)));
+    const int every =
+        std::max(1, static_cast<int>(std::ceil(std::log10(high / low) / wanted - 1e-9)));
     for (int power = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, power) <= high;
          ++power) {
       if (power % every != 0) continue;
@@ -47,8 +57,7 @@ AxisScale::AxisScale(Axis axis, double low, double high, int wanted, bool tight)
       low = std::floor(low / step + 1e-9) * step;
       high = std::ceil(high / step - 1e-9) * step;
     }
-    for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i)
-      ticks_.push_back(i * step);
+    ticks_ = even_ticks(low, high, wanted);
   }
   low_ = transform(low);
   high_ = transform(high);
