@@ -57,6 +57,8 @@ void Dataset::Column::append(const std::string& name) {
 Dataset Dataset::load(const std::filesystem::path& file, const LoadOptions& options) {
   RecordReader reader(file, options.reader);
   const std::set<std::string> wanted(options.splits.begin(), options.splits.end());
+  std::set<std::string> kept = wanted;
+  kept.insert(options.optional_splits.begin(), options.optional_splits.end());
   if (!wanted.empty() && !reader.has_splits()) {
     throw UserError(
         "{}: asked for the splits {}, but this file has no column \"split\".\n"
@@ -76,7 +78,7 @@ Dataset Dataset::load(const std::filesystem::path& file, const LoadOptions& opti
     if (progress && ++read % kRecordsPerUpdate == 0) progress->update(reader.bytes_read());
     if (!wanted.empty()) {
       if (!record.split.empty()) seen.insert(record.split);
-      if (!wanted.contains(record.split)) continue;
+      if (!kept.contains(record.split)) continue;
     }
     if (data.size() == std::numeric_limits<std::int32_t>::max()) {
       throw UserError("{}: more than 2,147,483,647 records. Split the file.", file.string());

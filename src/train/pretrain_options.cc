@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "base/error.h"
+#include "nn/presets.h"
+#include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
 namespace {
 
 constexpr double kHuge = std::numeric_limits<double>::max();
-constexpr double kTiny = std::numeric_limits<double>::min();
+constexpr double kAboveZero = std::numeric_limits<double>::min();
 
 /// The whole text as a number; false when it is anything else.
 template <typename Number>
@@ -51,7 +53,7 @@ class Table {
         plain_value(get));
   }
 
-  /// low ≤ value ≤ high; kTiny as `low` reads "above 0".
+  /// low ≤ value ≤ high; kAboveZero as `low` reads "above 0".
   template <typename Get>
   PretrainField& real(std::string name, Get get, double low, double high, std::string help) {
     return add(
@@ -109,9 +111,9 @@ class Table {
 
   static std::string range_text(double low, double high) {
     const std::string from =
-        low == kTiny ? "a number above 0" : fmt::format("a number from {}", low);
-    if (high == kHuge) return low == kTiny ? from : from + " up";
-    return fmt::format("{} {} {}", from, low == kTiny ? "and at most" : "to", high);
+        low == kAboveZero ? "a number above 0" : fmt::format("a number from {}", low);
+    if (high == kHuge) return low == kAboveZero ? from : from + " up";
+    return fmt::format("{} {} {}", from, low == kAboveZero ? "and at most" : "to", high);
   }
 
   PretrainField& add(std::string name, std::string value_name, std::string help,
@@ -140,11 +142,11 @@ void zero_is_none(PretrainField& field) {
 std::vector<PretrainField> make_fields() {
   std::vector<PretrainField> fields;
   Table table(fields);
+  std::vector<std::pair<std::string, std::string>> presets;
+  for (const std::string& name : preset_names()) presets.emplace_back(name, name);
 
   table.group("Preset");
-  table.choice("preset", FIELD(preset),
-               std::vector<std::pair<std::string, std::string>>{
-                   {"tiny", "tiny"}, {"small", "small"}, {"base", "base"}},
+  table.choice("preset", FIELD(preset), presets,
                "Values of all options not given: tiny (for tests), small, base (the paper)");
 
   table.group("Data");
@@ -156,9 +158,9 @@ std::vector<PretrainField> make_fields() {
              "or a profile from a file");
 
   table.group("Duration (one of them)");
-  zero_is_none(table.real("epochs", FIELD(epochs), kTiny, 1e9, "Passes over the barcodes"));
+  zero_is_none(table.real("epochs", FIELD(epochs), kAboveZero, 1e9, "Passes over the barcodes"));
   zero_is_none(table.integer("steps", FIELD(steps), 1, 4'000'000'000, "Optimiser steps"));
-  zero_is_none(table.real("minutes", FIELD(minutes), kTiny, 1e9,
+  zero_is_none(table.real("minutes", FIELD(minutes), kAboveZero, 1e9,
                           "Minutes on this machine: steps are timed first, then their number is "
                           "fixed and stored"));
 
@@ -169,13 +171,13 @@ std::vector<PretrainField> make_fields() {
   table.integer("max-positions", FIELD(model.max_positions), 1, 65'536,
                 "Rows of position embeddings");
   table.integer("width", FIELD(model.encoder.width), 8, 16'384, "Width of the encoder");
-  table.integer("layers", FIELD(model.encoder.layers), 1, 256, "Layers of the encoder");
+  table.integer("layers", FIELD(model.encoder.layers), 1, 80, "Layers of the encoder");
   table.integer("heads", FIELD(model.encoder.heads), 1, 256, "Attention heads of the encoder");
   table.integer("feed-forward", FIELD(model.encoder.feed_forward), 1, 65'536,
                 "Inner width of the encoder's feed-forward blocks");
   table.integer("decoder-width", FIELD(model.decoder.width), 0, 16'384,
                 "Width of the decoder; 0: the encoder's");
-  table.integer("decoder-layers", FIELD(model.decoder.layers), 1, 256, "Layers of the decoder");
+  table.integer("decoder-layers", FIELD(model.decoder.layers), 1, 80, "Layers of the decoder");
   table.integer("decoder-heads", FIELD(model.decoder.heads), 0, 256,
                 "Attention heads of the decoder; 0: the encoder's");
   table.integer("decoder-feed-forward", FIELD(model.decoder.feed_forward), 0, 65'536,
@@ -203,7 +205,7 @@ std::vector<PretrainField> make_fields() {
   table.integer("batch", FIELD(batch), 1, 1 << 20, "Barcodes per optimiser step");
   table.integer("micro-batch", FIELD(micro_batch), 1, 1 << 20,
                 "Barcodes in memory at a time; gradients accumulate to --batch");
-  table.real("lr", FIELD(lr), kTiny, kHuge,
+  table.real("lr", FIELD(lr), kAboveZero, kHuge,
              "Highest learning rate, used as it is; base without it: 1e-4 · batch / 64");
   table.choice(
       "schedule", FIELD(schedule.kind),
@@ -222,7 +224,7 @@ std::vector<PretrainField> make_fields() {
              "onecycle: β₁ at the peak");
   table.real("beta1", FIELD(schedule.beta1), 0, 0.9999, "AdamW's β₁ with cosine and constant");
   table.real("beta2", FIELD(beta2), 0, 0.999999, "AdamW's β₂");
-  table.real("epsilon", FIELD(epsilon), kTiny, 1, "AdamW's ε");
+  table.real("epsilon", FIELD(epsilon), kAboveZero, 1, "AdamW's ε");
   table.real("weight-decay", FIELD(weight_decay), 0, 100,
              "AdamW's weight decay, on every parameter");
   table.real("clip", FIELD(clip), 0, kHuge, "Largest gradient norm; 0: no clipping");
@@ -241,7 +243,7 @@ std::vector<PretrainField> make_fields() {
   table.integer("log-every", FIELD(log_every), 0, 4'000'000'000,
                 "Steps between lines of metrics.jsonl; 0: about 500 lines");
   table
-      .real("checkpoint-minutes", FIELD(checkpoint_minutes), kTiny, 1e9,
+      .real("checkpoint-minutes", FIELD(checkpoint_minutes), kAboveZero, 1e9,
             "Minutes between checkpoints")
       .may_change = true;
 
@@ -259,7 +261,7 @@ std::vector<PretrainField> make_fields() {
 
 #undef FIELD
 
-/// "Warm-up" of schedules that do not say otherwise.
+/// --warmup when it is not given.
 constexpr double kOneCycleWarmup = 0.3, kOtherWarmup = 0.05;
 
 void resolve_duration(const std::map<std::string, std::string>& given, PretrainOptions& options) {
@@ -282,41 +284,29 @@ const std::vector<PretrainField>& pretrain_fields() {
   return fields;
 }
 
-const std::vector<std::string>& pretrain_presets() {
-  static const std::vector<std::string> presets = {"tiny", "small", "base"};
-  return presets;
-}
-
-PretrainOptions preset_options(const std::string& preset) {
+PretrainOptions preset_options(const std::string& name) {
   PretrainOptions options;
-  options.preset = preset;
-  options.model.decoder = {0, 6, 0, 0};  // as the encoder, until resolved
-  if (preset == "base") {                // the paper
+  options.preset = name;
+  options.model = preset(name);
+  // The decoder is like the encoder, whose shape may yet be given.
+  options.model.decoder.width = options.model.decoder.heads = options.model.decoder.feed_forward =
+      0;
+  if (name == "base") {  // the paper
     options.epochs = 45;
-    options.batch = 64;
     return options;
   }
-  // Short trainings: the two aids of docs/recipe.md, and what goes with a pass or two over the
-  // data.
-  options.model.head = HeadKind::kBase;
-  options.model.kmer_initialisation = KmerInitialisation::kBases;
+  // Short trainings: a pass or three over the data.
   options.model.dropout = 0;
   options.lr = 1e-3;
   options.weight_decay = 0.01;
   options.beta2 = 0.98;
-  if (preset == "small") {
+  if (name == "small") {
     options.epochs = 3;
     options.batch = 128;
     options.micro_batch = 64;
-    options.model.encoder = {256, 6, 4, 1024};
-    options.model.decoder.layers = 2;
-  } else if (preset == "tiny") {
+  } else {
     options.epochs = 1;
     options.batch = 32;
-    options.model.encoder = {32, 2, 2, 64};
-    options.model.decoder.layers = 1;
-  } else {
-    throw UserError("--preset {}: expected one of tiny|small|base", preset);
   }
   return options;
 }

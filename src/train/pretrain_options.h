@@ -73,11 +73,8 @@ struct PretrainField {
 /// All options, in the order of --help.
 const std::vector<PretrainField>& pretrain_fields();
 
-/// Names of the presets, smallest first.
-const std::vector<std::string>& pretrain_presets();
-
-/// A preset's values before anything else is given.
-PretrainOptions preset_options(const std::string& preset);
+/// A preset's values before anything else is given. Throws UserError for an unknown name.
+PretrainOptions preset_options(const std::string& name);
 
 /// Preset, then the options given by name, then what depends on others (a decoder as wide as the
 /// encoder, a learning rate by the batch). Throws UserError naming the option that makes no sense.

@@ -76,6 +76,7 @@ std::optional<RunRecord> RunDirectory::read() const {
   const JsonReader data = reader.object("data");
   record.data_file = data.text("file");
   record.data_fingerprint = data.text("fingerprint");
+  record.profile_fingerprint = data.text("marker_profile");
   record.total_steps = reader.integer("total_steps", 1, kMostSteps);
   record.validate_every = reader.integer("validate_every", 1, kMostSteps);
   record.log_every = reader.integer("log_every", 1, kMostSteps);
@@ -88,7 +89,9 @@ void RunDirectory::write(const RunRecord& record) const {
   nlohmann::ordered_json json;
   json["format_version"] = kRunFormatVersion;
   json["version"] = record.version;
-  json["data"] = {{"file", record.data_file}, {"fingerprint", record.data_fingerprint}};
+  json["data"] = {{"file", record.data_file},
+                  {"fingerprint", record.data_fingerprint},
+                  {"marker_profile", record.profile_fingerprint}};
   json["options"] = record.options;
   json["total_steps"] = record.total_steps;
   json["validate_every"] = record.validate_every;
@@ -116,6 +119,10 @@ void check_same_run(const RunRecord& begun, const RunRecord& now, const fs::path
     differences.push_back(fmt::format("DATA with fingerprint {} there ({}), {} now",
                                       begun.data_fingerprint, begun.data_file,
                                       now.data_fingerprint));
+  }
+  if (begun.profile_fingerprint != now.profile_fingerprint) {
+    differences.push_back(fmt::format("marker profile of --anchor {} there, {} now",
+                                      begun.profile_fingerprint, now.profile_fingerprint));
   }
   if (differences.empty()) return;
   constexpr std::size_t kShown = 3;

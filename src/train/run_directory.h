@@ -16,11 +16,12 @@ inline constexpr int kRunFormatVersion = 1;
 
 /// run.json
 struct RunRecord {
-  std::string version;             ///< of barcodemae
-  nlohmann::ordered_json options;  ///< resolved, by name
-  std::string data_file;           ///< as given; for the reader only
-  std::string data_fingerprint;    ///< of the records' ids, sequences, labels and splits
-  std::int64_t total_steps = 0;    ///< fixed at the start, also with --minutes
+  std::string version;              ///< of barcodemae
+  nlohmann::ordered_json options;   ///< resolved, by name
+  std::string data_file;            ///< as given; for the reader only
+  std::string data_fingerprint;     ///< of the records' ids, sequences, labels and splits
+  std::string profile_fingerprint;  ///< of the marker profile, "none" without
+  std::int64_t total_steps = 0;     ///< fixed at the start, also with --minutes
   std::int64_t validate_every = 0, log_every = 0;
   bool finished = false;
   nlohmann::ordered_json result;  ///< what came out, once finished

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The barcodes of each optimiser step, tokenised, masked and packed.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <vector>
+
+#include "data/batch.h"
+#include "nn/masked_autoencoder.h"
+#include "train/pretrain_options.h"
+#include "train/training_data.h"
+
+namespace barcodemae {
+
+/// A part of a batch that is in memory at a time.
+struct MicroBatch {
+  PackedBatch batch;
+  MaskingPlan plan;
+};
+
+/// Everything one optimiser step computes on.
+struct TrainingStep {
+  std::vector<MicroBatch> pieces;
+  GlobalCounts counts;   ///< over all pieces: the denominators of the losses
+  double site_loss = 0;  ///< of the masked tokens by site frequencies, summed, nats
+};
+
+/// Cuts records into micro-batches and masks them; `step` and `offsets` name the random numbers.
+TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
+                       std::span<const std::int64_t> records, const FrameOffsets& offsets,
+                       std::uint32_t step);
+
+/// Hands out the steps in turn, each prepared in the background while the one before it computes.
+/// Epochs are permutations; the ⌊N / batch⌋ whole batches of each are used. A step's content
+/// depends on (seed, step) alone, so that any step can be the first.
+class BatchSource {
+ public:
+  BatchSource(const TrainingData& data, const PretrainOptions& options);
+  ~BatchSource();
+
+  static std::int64_t steps_per_epoch(const TrainingData& data, const PretrainOptions& options);
+
+  /// The content of `step`; preparation of the next one begins unless `last`.
+  TrainingStep take(std::int64_t step, bool last);
+
+ private:
+  TrainingStep prepare(std::int64_t step);
+
+  const TrainingData& data_;
+  const PretrainOptions& options_;
+  std::int64_t steps_per_epoch_;
+  std::int64_t epoch_ = -1;          // of order_
+  std::vector<std::int64_t> order_;  // used by one preparation at a time
+  std::int64_t next_step_ = -1;      // what next_ prepares
+  std::future<TrainingStep> next_;
+};
+
+}  // namespace barcodemae

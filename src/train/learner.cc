@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include "train/learner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/progress.h"
+#include "nn/memory_plan.h"
+
+namespace barcodemae {
+namespace {
+
+std::string bytes_text(std::size_t bytes) { return format_bytes(static_cast<double>(bytes)); }
+
+/// Values, gradients and moments, before any of them is allocated.
+MemoryPlan parameter_memory(const Parameters& parameters, DType activation) {
+  MemoryPlan plan;
+  for (const Parameters::Entry& entry : parameters.entries()) {
+    const auto elements = static_cast<std::size_t>(entry.rows * entry.cols);
+    plan.weights += elements * size_of(DType::kFloat32);
+    // One copy each for the forward and the backward product.
+    if (entry.matmul) plan.compute_copies += 2 * elements * size_of(activation);
+  }
+  plan.gradients = plan.weights;
+  plan.moments = 2 * plan.weights;
+  return plan;
+}
+
+[[noreturn]] void refuse(const MemoryPlan& plan, std::size_t available, std::int64_t micro_batch) {
+  const std::size_t fixed = plan.total() - plan.activations;
+  std::string advice = "Use a smaller model or a machine with more memory.";
+  if (plan.activations > 0 && fixed < available) {
+    const auto fitting = static_cast<std::int64_t>(static_cast<double>(available - fixed) /
+                                                   static_cast<double>(plan.activations) *
+                                                   static_cast<double>(micro_batch) * 0.95);
+    if (fitting >= 1) advice = fmt::format("Give --micro-batch {} or less.", fitting);
+  }
+  throw UserError(
+      "this training needs {} of memory ({} of it for the activations of --micro-batch {}), but {} "
+      "are free\n{}",
+      bytes_text(plan.total()), bytes_text(plan.activations), micro_batch, bytes_text(available),
+      advice);
+}
+
+}  // namespace
+
+Learner::Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens)
+    : options_(options),
+      backend_(backend),
+      activation_(activation),
+      parameters_(backend),
+      model_(parameters_, options.model),
+      arena_(backend) {
+  reserve_memory(max_tokens);
+}
+
+void Learner::reserve_memory(int max_tokens) {
+  const std::size_t available = available_memory_bytes();
+  plan_ = parameter_memory(parameters_, activation_);
+  if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
+  parameters_.allocate(/*training=*/true);
+  plan_.activations =
+      plan_training_memory(backend_, model_, activation_, {options_.micro_batch, max_tokens},
+                           options_.mask_ratio, options_.masked_weight);
+  if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
+  log_info(
+      "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, activations {} "
+      "(--micro-batch {}); {} free",
+      bytes_text(plan_.total()), bytes_text(plan_.weights), bytes_text(plan_.gradients),
+      bytes_text(plan_.moments), bytes_text(plan_.compute_copies), bytes_text(plan_.activations),
+      options_.micro_batch, bytes_text(available));
+  arena_.reserve(plan_.activations);
+}
+
+void Learner::initialise(const std::vector<float>& site_log_frequencies) {
+  parameters_.initialise(options_.seed);
+  model_.initialise(parameters_, options_.seed, site_log_frequencies);
+  refresh();
+}
+
+void Learner::refresh() { backend_.refresh_weights(parameters_, activation_, /*backward=*/true); }
+
+BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& counts, Tape* tape,
+                               std::int64_t number) {
+  Context context{backend_, arena_, tape, activation_};
+  context.seed = options_.seed;
+  context.step = static_cast<std::uint32_t>(number);
+  const auto forward = [&] {
+    return model_(context, piece.batch, piece.plan, counts, options_.masked_weight);
+  };
+  // The plan covers all batches but freak ones; a dry run costs microseconds and covers those too.
+  arena_.begin_measuring();
+  forward();
+  if (tape != nullptr) tape->backward();
+  arena_.reserve(arena_.end_measuring());
+
+  const std::vector<LossTerm> terms = forward();
+  if (tape != nullptr) tape->backward();
+  BatchLosses losses;
+  for (const LossTerm& term : terms) {
+    float values[2] = {0, 0};
+    backend_.download(values, term.loss.values);
+    (term.name == "masked" ? losses.masked : losses.visible) = values[0];
+    if (term.name == "masked") losses.masked_hits = values[1];
+  }
+  arena_.rewind();
+  return losses;
+}
+
+BatchLosses Learner::evaluate(const MicroBatch& piece, const GlobalCounts& counts) {
+  return run_piece(piece, counts, nullptr, 0);
+}
+
+StepOutcome Learner::step(const TrainingStep& content, std::int64_t number,
+                          const Schedule::Point& point, std::int64_t updates) {
+  StepOutcome outcome;
+  for (const MicroBatch& piece : content.pieces) {
+    Tape tape(arena_);
+    const BatchLosses losses = run_piece(piece, content.counts, &tape, number);
+    outcome.losses.masked += losses.masked;
+    outcome.losses.visible += losses.visible;
+    outcome.losses.masked_hits += losses.masked_hits;
+  }
+  outcome.gradient_norm = std::sqrt(backend_.squared_gradient_norm(parameters_));
+  if (!std::isfinite(outcome.losses.masked + outcome.losses.visible + outcome.gradient_norm)) {
+    backend_.zero_gradients(parameters_);
+    return outcome;
+  }
+  AdamWStep adamw;
+  adamw.learning_rate = point.learning_rate;
+  adamw.beta1 = point.beta1;
+  adamw.beta2 = options_.beta2;
+  adamw.epsilon = options_.epsilon;
+  adamw.weight_decay = options_.weight_decay;
+  const auto t = static_cast<double>(updates + 1);
+  adamw.bias_correction1 = 1 - std::pow(point.beta1, t);  // of the current β₁, as PyTorch does it
+  adamw.bias_correction2 = 1 - std::pow(options_.beta2, t);
+  if (options_.clip > 0) {  // torch.nn.utils.clip_grad_norm_
+    adamw.gradient_scale = std::min(1.0, options_.clip / (outcome.gradient_norm + 1e-6));
+  }
+  backend_.adamw(parameters_, adamw);
+  refresh();
+  outcome.applied = true;
+  return outcome;
+}
+
+}  // namespace barcodemae

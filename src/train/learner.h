@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// The model in training: parameters, memory, one optimiser step.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "nn/masked_autoencoder.h"
+#include "tensor/arena.h"
+#include "tensor/backend.h"
+#include "tensor/context.h"
+#include "tensor/parameters.h"
+#include "train/batch_source.h"
+#include "train/pretrain_options.h"
+#include "train/schedule.h"
+
+namespace barcodemae {
+
+/// Bytes a training needs, planned before its first step.
+struct MemoryPlan {
+  std::size_t weights = 0, gradients = 0, moments = 0;
+  std::size_t compute_copies = 0;  ///< what the backend keeps beside the weights, at most
+  std::size_t activations = 0;     ///< of the worst micro-batch, forward and backward
+  std::size_t total() const { return weights + gradients + moments + compute_copies + activations; }
+};
+
+/// Losses of a batch, downloaded. Means over the whole batch, nats.
+struct BatchLosses {
+  double masked = 0, visible = 0;  ///< visible: 0 when it is not part of the loss
+  double masked_hits = 0;          ///< masked tokens whose largest logit is right
+};
+
+/// One optimiser step's outcome.
+struct StepOutcome {
+  BatchLosses losses;
+  double gradient_norm = 0;  ///< before clipping
+  bool applied = false;      ///< false: loss or gradient not finite, nothing was changed
+};
+
+class Learner {
+ public:
+  /// Plans, prints the plan, and takes memory. Throws UserError with the number of bytes, and the
+  /// --micro-batch that would do, when there is not enough.
+  Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens);
+
+  /// First weights; moments 0.
+  void initialise(const std::vector<float>& site_log_frequencies);
+  /// To be called after the parameters were changed from outside (a checkpoint).
+  void refresh();
+
+  /// Forward and backward over all pieces, then AdamW. `updates`: steps applied before this one.
+  StepOutcome step(const TrainingStep& content, std::int64_t number, const Schedule::Point& point,
+                   std::int64_t updates);
+  /// Forward only, without dropout. `counts`: of all pieces together.
+  BatchLosses evaluate(const MicroBatch& piece, const GlobalCounts& counts);
+
+  Parameters& parameters() { return parameters_; }
+  const MaskedAutoencoder& model() const { return model_; }
+  Backend& backend() { return backend_; }
+  DType activation() const { return activation_; }
+  const MemoryPlan& plan() const { return plan_; }
+
+ private:
+  BatchLosses run_piece(const MicroBatch& piece, const GlobalCounts& counts, Tape* tape,
+                        std::int64_t number);
+  void reserve_memory(int max_tokens);
+
+  const PretrainOptions& options_;
+  Backend& backend_;
+  DType activation_;
+  Parameters parameters_;
+  MaskedAutoencoder model_;
+  Arena arena_;
+  MemoryPlan plan_;
+};
+
+}  // namespace barcodemae

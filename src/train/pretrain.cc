@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "train/pretrain.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "barcodemae_version.h"
+#include "base/error.h"
+#include "base/fingerprint.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "train/run_length.h"
+#include "train/training_report.h"
+
+namespace barcodemae {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What tokens the model gets depends on the profile, which may come from a file.
+std::string profile_fingerprint(const SequenceCoder& coder) {
+  if (!coder.profile) return "none";
+  Fingerprint fingerprint;
+  fingerprint.add(coder.profile->to_json());
+  return fingerprint.hex();
+}
+
+/// The number of steps and what follows from it, for a run that begins now.
+void fix_length(RunRecord& run, const TrainingData& data, const PretrainOptions& options,
+                Learner& learner, const ModelDescription& description, Clock::time_point began) {
+  const std::int64_t per_epoch = BatchSource::steps_per_epoch(data, options);
+  if (options.minutes > 0) {
+    const double elapsed = std::chrono::duration<double>(Clock::now() - began).count();
+    run.total_steps = time_steps(std::max(60 * options.minutes - elapsed, 0.0), data, options,
+                                 learner, description);
+  } else {
+    run.total_steps = steps_asked_for(options, per_epoch);
+  }
+  run.validate_every = validation_interval(options, data.records, run.total_steps);
+  run.log_every = log_interval(options, run.total_steps);
+}
+
+nlohmann::ordered_json result_of(const TrainingState& state, const PretrainOptions& options) {
+  nlohmann::ordered_json result;
+  result["steps"] = state.step;
+  result["barcodes_seen"] = state.step * options.batch;
+  result["skipped_steps"] = state.skipped;
+  result["model"] = "best";
+  result["best_step"] = state.best->step;
+  result["best_masked_accuracy"] = state.best->masked_accuracy;
+  result["best_masked_loss"] = state.best->masked_loss;
+  return result;
+}
+
+void announce(const RunRecord& run, const std::filesystem::path& out) {
+  log_info(
+      "{} holds the finished model: the best of {} steps by masked-token accuracy, step {} ({:.2f} "
+      "%); the last one is in {}",
+      out.string(), run.total_steps, run.result.value("best_step", std::int64_t{0}),
+      100 * run.result.value("best_masked_accuracy", 0.0), (out / "last").string());
+}
+
+}  // namespace
+
+PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::filesystem::path& out,
+                         const PretrainOptions& options, Backend& backend, DType activation,
+                         const StopRequest& stop) {
+  const auto began = Clock::now();
+  RunRecord run;
+  run.version = BARCODEMAE_VERSION;
+  run.options = to_json(options);
+  run.data_file = data_file.string();
+
+  const RunDirectory directory(out);
+  const std::optional<RunRecord> begun = directory.read();
+  if (begun) {  // options first: that needs no reading of data
+    run.data_fingerprint = begun->data_fingerprint;
+    run.profile_fingerprint = begun->profile_fingerprint;
+    check_same_run(*begun, run, out);
+  }
+  const TrainingData data = load_training_data(data_file, options);
+  run.data_fingerprint = data.fingerprint;
+  run.profile_fingerprint = profile_fingerprint(data.coder);
+  if (begun) check_same_run(*begun, run, out);
+  if (begun && begun->finished) {
+    log_info("Nothing to do: this run is finished");
+    announce(*begun, out);
+    return PretrainOutcome::kAlreadyFinished;
+  }
+
+  const ModelDescription description{options.model, data.coder, {}};
+  Learner learner(options, backend, activation, data.coder.tokenizer.max_tokens());
+  if (begun) {
+    run.total_steps = begun->total_steps;
+    run.validate_every = begun->validate_every;
+    run.log_every = begun->log_every;
+  } else {
+    fix_length(run, data, options, learner, description, began);
+    directory.write(run);
+  }
+  const std::int64_t per_epoch = BatchSource::steps_per_epoch(data, options);
+  log_info("Training: {} steps of {} barcodes = {} barcodes, {:.2f} epochs; lr up to {:g}",
+           format_count(run.total_steps), options.batch,
+           format_count(run.total_steps * options.batch),
+           static_cast<double>(run.total_steps) / static_cast<double>(per_epoch), options.lr);
+
+  Trainer trainer(run, directory, data, options, learner, description);
+  if (!trainer.run(stop)) {
+    log_info("Interrupted after step {} of {}; the same command goes on from there",
+             trainer.state().step, run.total_steps);
+    return PretrainOutcome::kInterrupted;
+  }
+  run.result = result_of(trainer.state(), options);
+  write_training_report(directory, run);
+  run.finished = true;
+  directory.write(run);
+  announce(run, out);
+  return PretrainOutcome::kFinished;
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "train/run_length.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/log.h"
+#include "nn/flops.h"
+#include "train/validation.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::int64_t kMostSteps = 4'000'000'000;
+constexpr std::int64_t kValidations = 20;
+constexpr double kValidationShare = 0.1;
+constexpr std::int64_t kLogLines = 500;
+
+/// Arithmetic of a validation in optimiser steps, both on barcodes of full length.
+double validation_cost_in_steps(const PretrainOptions& options, const RecordSelection& records) {
+  const std::int64_t tokens = options.max_bases / options.stride;
+  const auto masked = static_cast<std::int64_t>(options.mask_ratio * static_cast<double>(tokens));
+  const double training = training_flops(
+      options.model, {tokens - masked, tokens, options.masked_weight < 1 ? tokens : masked});
+  const double reconstruction = training / 3;  // forward only
+  const double embedding = embedding_flops(options.model, tokens);
+  const auto count = [](const auto& list) { return static_cast<double>(list.size()); };
+  const double embedded = records.queries.empty() ? count(records.validation)
+                                                  : count(records.queries) + count(records.keys);
+  return (count(records.validation) * reconstruction + embedded * embedding) /
+         (static_cast<double>(options.batch) * training);
+}
+
+}  // namespace
+
+std::int64_t steps_asked_for(const PretrainOptions& options, std::int64_t steps_per_epoch) {
+  if (options.steps > 0) return options.steps;
+  const double steps = std::floor(options.epochs * static_cast<double>(steps_per_epoch));
+  return static_cast<std::int64_t>(std::clamp(steps, 1.0, static_cast<double>(kMostSteps)));
+}
+
+std::int64_t validation_interval(const PretrainOptions& options, const RecordSelection& records,
+                                 std::int64_t total_steps) {
+  if (options.validate_every > 0) return options.validate_every;
+  const double cheap_enough = validation_cost_in_steps(options, records) / kValidationShare;
+  const double few_enough = static_cast<double>(total_steps) / kValidations;
+  const double interval = std::ceil(std::max({cheap_enough, few_enough, 1.0}));
+  return static_cast<std::int64_t>(std::min(interval, static_cast<double>(total_steps)));
+}
+
+std::int64_t log_interval(const PretrainOptions& options, std::int64_t total_steps) {
+  if (options.log_every > 0) return options.log_every;
+  return std::max<std::int64_t>(1, total_steps / kLogLines);
+}
+
+std::int64_t steps_within(double seconds, double seconds_per_step, double seconds_per_validation,
+                          const PretrainOptions& options, const RecordSelection& records) {
+  const auto fits = [&](std::int64_t steps) {
+    const std::int64_t every = validation_interval(options, records, steps);
+    const auto validations = static_cast<double>(1 + (steps + every - 1) / every);
+    return static_cast<double>(steps) * seconds_per_step + validations * seconds_per_validation <=
+           seconds;
+  };
+  std::int64_t low = 1;  // taken even when it does not fit
+  auto high = static_cast<std::int64_t>(
+      std::min(seconds / seconds_per_step, static_cast<double>(kMostSteps)));
+  while (low < high) {
+    const std::int64_t middle = low + (high - low + 1) / 2;
+    if (fits(middle)) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+std::int64_t time_steps(double seconds, const TrainingData& data, const PretrainOptions& options,
+                        Learner& learner, const ModelDescription& description) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  constexpr std::int64_t kWarmUp = 2, kFewest = 3;
+  const double most_seconds = std::min(10.0, 0.05 * seconds);
+  const auto began = Clock::now();
+  learner.initialise(data.site_log_frequencies);
+  BatchSource source(data, options);
+  auto timing_began = began;
+  std::int64_t step = 0;
+  for (; step < kWarmUp + kFewest || since(timing_began) < most_seconds; ++step) {
+    if (step == kWarmUp) timing_began = Clock::now();
+    learner.step(source.take(step, false), step, {options.lr * 1e-3, 0.9}, step);
+  }
+  const double per_step = since(timing_began) / static_cast<double>(step - kWarmUp);
+  const auto validation_began = Clock::now();
+  Validator(data, options, learner, description).run([] { return false; });
+  const double per_validation = since(validation_began);
+  const double left = std::max(seconds - since(began), 0.0);
+  const std::int64_t steps = steps_within(left, per_step, per_validation, options, data.records);
+  log_info("--minutes {}: {:.3f} s a step and {:.1f} s a validation, so {} steps", options.minutes,
+           per_step, per_validation, steps);
+  return steps;
+}
+
+}  // namespace barcodemae

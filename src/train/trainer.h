@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// The loop: steps, validations, records of both, checkpoints.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/progress.h"
+#include "formats/model_directory.h"
+#include "train/checkpoint.h"
+#include "train/learner.h"
+#include "train/metrics_log.h"
+#include "train/run_directory.h"
+#include "train/training_data.h"
+#include "train/training_state.h"
+#include "train/validation.h"
+
+namespace barcodemae {
+
+/// Asked between steps and within validations: true ends the sitting after a checkpoint.
+using StopRequest = std::function<bool(std::int64_t step)>;
+
+/// Counts steps whose loss or gradients were not finite.
+struct NonFiniteGuard {
+  static constexpr std::int64_t kMostInARow = 10;
+  /// Notes a step's outcome in `state`. Throws UserError, saying what to try, at the tenth in a
+  /// row.
+  static void note(TrainingState& state, bool applied);
+};
+
+class Trainer {
+ public:
+  /// `description`: of the model, without training facts. Goes on from `directory`'s newest
+  /// checkpoint when there is one, else from the first weights.
+  Trainer(const RunRecord& run, const RunDirectory& directory, const TrainingData& data,
+          const PretrainOptions& options, Learner& learner, const ModelDescription& description);
+
+  /// Trains to the end, or until `stop`. True: done; best model in the folder, last model in last/.
+  bool run(const StopRequest& stop);
+
+  const TrainingState& state() const { return state_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool validation_due() const;
+  bool validate(const StopRequest& stop);
+  void take_step();
+  void note_step(const TrainingStep& content, const StepOutcome& outcome, double learning_rate);
+  void write_interval(double learning_rate);
+  void save_checkpoint();
+  void write_last();
+  ModelDescription described(const char* checkpoint) const;
+  double seconds() const;
+
+  const RunRecord& run_;
+  const RunDirectory& directory_;
+  const TrainingData& data_;
+  const PretrainOptions& options_;
+  Learner& learner_;
+  const ModelDescription& description_;
+  Schedule schedule_;
+  BatchSource source_;
+  Validator validator_;
+  CheckpointStore checkpoints_;
+  TrainingState state_;
+  std::unique_ptr<MetricsLog> metrics_;
+  std::unique_ptr<Progress> progress_;
+  Clock::time_point sitting_began_, checkpointed_;
+  double interval_began_ = 0;  ///< seconds(), for the rate of this sitting
+  std::int64_t interval_barcodes_ = 0;
+};
+
+}  // namespace barcodemae

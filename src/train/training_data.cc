@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "train/training_data.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "data/anchor.h"
+#include "data/sampling.h"
+#include "data/site_frequencies.h"
+#include "sequence/reader.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr double kHeldOutShare = 0.01;
+constexpr const char* kDefaultSplit = "pretrain";
+
+// Epochs that no training reaches: they name the samples' random numbers.
+constexpr std::uint32_t kValidationSample = 0xFFFFFFFF, kQuerySample = 0xFFFFFFFE,
+                        kKeySample = 0xFFFFFFFD, kSiteFrequencyOffsets = 0xFFFFFFFC;
+
+/// At most `count` of the records, ascending.
+std::vector<std::int64_t> sample(std::span<const std::int64_t> records, std::int64_t count,
+                                 std::uint64_t seed, std::uint32_t purpose) {
+  std::vector<std::int64_t> chosen = epoch_order(records, seed, purpose);
+  if (static_cast<std::int64_t>(chosen.size()) > count) {
+    chosen.resize(static_cast<std::size_t>(count));
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+std::vector<std::int64_t> intersection(const std::vector<std::int64_t>& a,
+                                       const std::vector<std::int64_t>& b) {
+  std::vector<std::int64_t> both;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+  return both;
+}
+
+/// The splits that are trained on, in a data set with a split column.
+std::vector<std::string> training_splits(const PretrainOptions& options) {
+  return options.splits.empty() ? std::vector<std::string>{kDefaultSplit}
+                                : parse_splits(options.splits);
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void select_queries_and_keys(const Dataset& data, const PretrainOptions& options,
+                             const std::vector<std::string>& trained, RecordSelection& selection) {
+  if (contains(trained, "val_unseen")) return;
+  std::set<std::int32_t> genera;
+  std::vector<std::int64_t> queries, keys;
+  for (const std::int64_t record : data.records_of_split("val_unseen")) {
+    if (data.label(record, Rank::kGenus) >= 0) queries.push_back(record);
+  }
+  selection.queries = sample(queries, options.validate_queries, options.seed, kQuerySample);
+  for (const std::int64_t record : selection.queries) {
+    genera.insert(data.label(record, Rank::kGenus));
+  }
+  for (const std::int64_t record : data.records_of_split("train")) {
+    if (genera.count(data.label(record, Rank::kGenus)) != 0) keys.push_back(record);
+  }
+  selection.keys = sample(keys, options.validate_keys, options.seed, kKeySample);
+  if (selection.keys.empty()) selection.queries.clear();
+}
+
+Dataset load_splits(const std::filesystem::path& file, const PretrainOptions& options) {
+  if (file == "-") {
+    throw UserError(
+        "DATA - : pretraining must be able to read its data again when it is resumed\n"
+        "Give a file.");
+  }
+  Dataset::LoadOptions load;
+  if (RecordReader(file).has_splits()) {
+    load.splits = training_splits(options);
+    load.optional_splits = {"val", "val_unseen", "train"};
+  } else if (!options.splits.empty()) {
+    throw UserError("--splits {}: {} has no split column\nLeave the option out.", options.splits,
+                    file.string());
+  }
+  return Dataset::load(file, load);
+}
+
+}  // namespace
+
+std::vector<std::string> parse_splits(std::string_view text) {
+  std::vector<std::string> names;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string name(text.substr(0, comma));
+    if (name.empty() || contains(names, name)) {
+      throw UserError("--splits: '{}' is {}\nGive names such as pretrain,train.", name,
+                      name.empty() ? "empty" : "named twice");
+    }
+    names.push_back(name);
+    if (comma == std::string_view::npos) return names;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+RecordSelection select_records(const Dataset& data, const PretrainOptions& options) {
+  RecordSelection selection;
+  std::vector<std::int64_t> validation;
+  if (data.has_splits()) {
+    const std::vector<std::string> trained = training_splits(options);
+    for (const std::string& split : trained) {
+      const std::vector<std::int64_t> records = data.records_of_split(split);
+      selection.training.insert(selection.training.end(), records.begin(), records.end());
+    }
+    std::sort(selection.training.begin(), selection.training.end());
+    if (!contains(trained, "val")) validation = data.records_of_split("val");
+    select_queries_and_keys(data, options, trained, selection);
+  } else {
+    selection.training.resize(static_cast<std::size_t>(data.size()));
+    for (std::size_t i = 0; i < selection.training.size(); ++i) {
+      selection.training[i] = static_cast<std::int64_t>(i);
+    }
+  }
+  if (validation.empty()) {
+    const HoldOut parts = hold_out(data, kHeldOutShare, options.seed);
+    validation = intersection(selection.training, parts.validation);
+    selection.training = intersection(selection.training, parts.training);
+  }
+  if (selection.training.empty() || validation.empty()) {
+    throw UserError(
+        "{} barcodes to train on and {} to validate by: pretraining needs both\n"
+        "Give more data, or other --splits.",
+        selection.training.size(), validation.size());
+  }
+  selection.validation =
+      sample(validation, options.validate_records, options.seed, kValidationSample);
+  return selection;
+}
+
+TrainingData load_training_data(const std::filesystem::path& file, const PretrainOptions& options) {
+  const KmerTokenizer tokenizer(KmerVocabulary{options.model.k}, options.stride, options.max_bases);
+  TrainingData data{load_splits(file, options), {}, {tokenizer, std::nullopt}, {}, {}};
+  if (const std::string summary = data.dataset.report().summary(file.string()); !summary.empty()) {
+    log_message(summary);
+  }
+  data.fingerprint = data.dataset.fingerprint();
+  data.records = select_records(data.dataset, options);
+  data.coder.profile = resolve_anchor(options.anchor, data.dataset);
+  const FrameOffsets offsets{true, options.seed, kSiteFrequencyOffsets};
+  data.site_log_frequencies = site_log_frequencies(data.dataset, data.coder, data.records.training,
+                                                   options.model.max_positions, offsets);
+  const auto count = [](const auto& records) {
+    return format_count(static_cast<std::int64_t>(records.size()));
+  };
+  log_info("Barcodes: {} to train on, {} for validation ({})", count(data.records.training),
+           count(data.records.validation),
+           data.records.queries.empty()
+               ? "no labelled val_unseen: no genus 1-NN"
+               : fmt::format("genus 1-NN: {} val_unseen queries among {} keys",
+                             count(data.records.queries), count(data.records.keys)));
+  return data;
+}
+
+}  // namespace barcodemae

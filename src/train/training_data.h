@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Which records a pretraining learns from and which it is watched by.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/sequence_coder.h"
+#include "train/pretrain_options.h"
+
+namespace barcodemae {
+
+/// Records of a data set by what they are for; ascending indices.
+struct RecordSelection {
+  std::vector<std::int64_t> training;
+  std::vector<std::int64_t> validation;  ///< `val`, or 1 % held out; not in `training`
+  /// Genus 1-NN of unseen species: `val_unseen` records with a genus, and `train` records of the
+  /// same genera to search among. Empty where there are no such splits or labels.
+  std::vector<std::int64_t> queries, keys;
+};
+
+/// "pretrain,train" as names. Throws UserError when one is empty or repeated.
+std::vector<std::string> parse_splits(std::string_view text);
+
+/// With a split column: `options.splits` (default `pretrain`) to train on; `val`, or 1 % of the
+/// training records when there is no `val` or it is trained on, to validate. Without: 1 % is held
+/// out. Samples are bounded by options.validate_… and depend on the seed alone. Throws UserError
+/// when nothing is left to train on or to validate by.
+RecordSelection select_records(const Dataset& data, const PretrainOptions& options);
+
+struct TrainingData {
+  Dataset dataset;
+  std::string fingerprint;
+  SequenceCoder coder;
+  RecordSelection records;
+  /// Natural logs of the base frequencies at each place, [max_positions × 4k].
+  std::vector<float> site_log_frequencies;
+};
+
+/// Reads the splits needed, selects, anchors, and counts the sites' bases. Says what it found.
+/// Throws UserError when the file or the options leave nothing to train on.
+TrainingData load_training_data(const std::filesystem::path& file, const PretrainOptions& options);
+
+}  // namespace barcodemae

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// DIR/report.html: the curves of metrics.jsonl.
+#pragma once
+
+#include "train/run_directory.h"
+
+namespace barcodemae {
+
+/// Throws UserError when it cannot be written.
+void write_training_report(const RunDirectory& directory, const RunRecord& run);
+
+}  // namespace barcodemae
