@@ -30,7 +30,7 @@ AlignedSequences::AlignedSequences(const Dataset& data, std::span<const std::int
     const bool third = profile.has_codons() && (site - profile.codon_start() + 3) % 3 == 2;
     if (!third) {
       full_weight_[static_cast<std::size_t>(site / kSitesPerWord)] |= std::uint64_t{1}
-                                                                       << site % kSitesPerWord;
+                                                                      << site % kSitesPerWord;
     }
   }
   parallel_for(groups, [&](std::int64_t group, int) {
@@ -47,8 +47,7 @@ AlignedSequences::AlignedSequences(const Dataset& data, std::span<const std::int
         const auto base = std::string_view("ACGT").find(sequence[i]);
         if (base == std::string_view::npos) continue;
         std::uint64_t* planes =
-            planes_.data() +
-            ((group * words_ + site / kSitesPerWord) * 3) * kIdentityLanes + lane;
+            planes_.data() + ((group * words_ + site / kSitesPerWord) * 3) * kIdentityLanes + lane;
         const int bit = static_cast<int>(site % kSitesPerWord);
         planes[0] |= std::uint64_t{1} << bit;
         planes[kIdentityLanes] |= std::uint64_t{base & 1} << bit;
@@ -72,7 +71,8 @@ std::vector<Neighbour> AlignedSequences::nearest(const AlignedSequences& keys,
   const std::int64_t round = kQueriesPerTask * 64;
   for (std::int64_t begin = 0; begin < queries.size_; begin += round) {
     const std::int64_t end = std::min(begin + round, queries.size_);
-    parallel_for((end - begin + kQueriesPerTask - 1) / kQueriesPerTask, [&](std::int64_t task, int) {
+    parallel_for((end - begin + kQueriesPerTask - 1) / kQueriesPerTask, [&](std::int64_t task,
+                                                                            int) {
       const std::int64_t first = begin + task * kQueriesPerTask;
       const std::int64_t count = std::min(kQueriesPerTask, end - first);
       // The task's queries, one after the other, meet each group of keys while it is in cache.

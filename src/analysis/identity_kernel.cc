@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Compiled once per instruction set by Highway, which picks at run time.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "analysis/identity_kernel.cc"
+// Compiled once per instruction set by Highway (which includes this file again and again by the
+// name that CMakeLists.txt gives it), chosen at run time.
+#include "analysis/identity_kernel.h"
+
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-
-#include "analysis/identity_kernel.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace barcodemae::HWY_NAMESPACE {
@@ -24,10 +23,10 @@ void compare_group_here(const std::uint64_t* HWY_RESTRICT query,
     for (std::int64_t word = 0; word < words; ++word) {
       const std::uint64_t* key = keys + word * 3 * kIdentityLanes + lane;
       const auto common = hn::And(hn::Set(tag, query[word * 3]), hn::LoadU(tag, key));
-      const auto low = hn::Xor(hn::Set(tag, query[word * 3 + 1]),
-                               hn::LoadU(tag, key + kIdentityLanes));
-      const auto high = hn::Xor(hn::Set(tag, query[word * 3 + 2]),
-                                hn::LoadU(tag, key + 2 * kIdentityLanes));
+      const auto low =
+          hn::Xor(hn::Set(tag, query[word * 3 + 1]), hn::LoadU(tag, key + kIdentityLanes));
+      const auto high =
+          hn::Xor(hn::Set(tag, query[word * 3 + 2]), hn::LoadU(tag, key + 2 * kIdentityLanes));
       const auto differing = hn::And(common, hn::Or(low, high));
       const auto full = hn::Set(tag, full_weight[word]);
       common_count = hn::Add(common_count, hn::PopulationCount(common));

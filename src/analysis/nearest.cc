@@ -28,7 +28,8 @@ void normalise(std::span<float> row) {
 }
 
 /// Normalised rows first … first + count − 1.
-std::vector<float> normalised_rows(const RowSource& source, std::int64_t first, std::int64_t count) {
+std::vector<float> normalised_rows(const RowSource& source, std::int64_t first,
+                                   std::int64_t count) {
   std::vector<float> rows(static_cast<std::size_t>(count * source.cols));
   source.fill(first, rows);
   const auto cols = static_cast<std::size_t>(source.cols);
@@ -153,8 +154,8 @@ std::vector<Neighbour> nearest_by_cosine(const RowSource& keys, const RowSource&
       for (Candidate& candidate : candidates) {
         keys.fill(candidate.key, key_row);
         normalise(key_row);
-        candidate.score = static_cast<float>(
-            exact_dot(block_queries.data() + q * cols, key_row.data(), cols));
+        candidate.score =
+            static_cast<float>(exact_dot(block_queries.data() + q * cols, key_row.data(), cols));
       }
       std::sort(candidates.begin(), candidates.end());
       for (std::size_t n = 0; n < std::min(wanted, candidates.size()); ++n) {

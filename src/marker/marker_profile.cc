@@ -31,9 +31,9 @@ double entropy(const std::array<float, 4>& frequencies) {
   return sum;
 }
 
-/// Where codons begin: selection spares third positions, so their sites vary most. 0 unless one
-/// position of the three varies clearly more than either other.
-int find_codon_start(const std::vector<std::array<float, 4>>& frequencies) {
+/// Where codons begin: selection spares third positions, so their sites vary most. nullopt unless
+/// one position of the three varies clearly more than either other.
+std::optional<int> find_codon_start(const std::vector<std::array<float, 4>>& frequencies) {
   std::array<double, 3> sums{}, sites{};
   for (std::size_t site = 0; site < frequencies.size(); ++site) {
     sums[site % 3] += entropy(frequencies[site]);
@@ -44,7 +44,8 @@ int find_codon_start(const std::vector<std::array<float, 4>>& frequencies) {
   const auto third = static_cast<std::size_t>(std::ranges::max_element(means) - means.begin());
   const double others = std::max(means[(third + 1) % 3], means[(third + 2) % 3]);
   constexpr double kClearRatio = 1.5;
-  return means[third] > kClearRatio * others ? static_cast<int>((third + 1) % 3) : 0;
+  if (means[third] <= kClearRatio * others) return std::nullopt;
+  return static_cast<int>((third + 1) % 3);
 }
 
 }  // namespace
@@ -100,7 +101,9 @@ MarkerProfile::MarkerProfile(SiteCounts counts) : counts_(std::move(counts)) {
     const auto most = static_cast<std::size_t>(std::ranges::max_element(site) - site.begin());
     consensus_.push_back(total > 0 ? kBases[most] : 'N');
   }
-  codon_start_ = find_codon_start(frequencies_);
+  const std::optional<int> codon_start = find_codon_start(frequencies_);
+  has_codons_ = codon_start.has_value();
+  codon_start_ = codon_start.value_or(0);
   index_conserved_sites();
 }
 

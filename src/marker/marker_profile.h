@@ -51,6 +51,8 @@ class MarkerProfile {
   /// Coordinate of the first base of the first whole codon (0, 1 or 2): the third codon position is
   /// the one whose sites vary most. 0 for markers without such a period.
   int codon_start() const { return codon_start_; }
+  /// Whether the sites vary with the period of codons at all.
+  bool has_codons() const { return has_codons_; }
   /// Most frequent base per site; N where no record has one.
   const std::string& consensus() const { return consensus_; }
   /// Relative frequency of A, C, G, T per site.
@@ -87,6 +89,7 @@ class MarkerProfile {
   std::string consensus_;
   std::vector<std::array<float, 4>> frequencies_;
   int codon_start_ = 0;
+  bool has_codons_ = false;
   std::vector<SiteWord> sites_;
   std::vector<int> conserved_before_;  ///< [words + 1]: conserved sites before each word
 };

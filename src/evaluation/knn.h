@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Frozen features judged by their nearest neighbour (paper, "genus of unseen species": cosine 1-NN,
+// keys `train`, queries `test_unseen`), beside baselines that need no training.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/classification.h"
+#include "sequence/record.h"
+#include "tensor/view.h"
+
+namespace barcodemae {
+
+/// One line of the table.
+struct KnnRow {
+  std::string name;
+  ClassificationScores scores;
+  std::optional<double> effective_rank;  ///< of the keys; absent where there are no vectors
+  double queries_per_second = 0;         ///< of the search alone
+};
+
+struct KnnResult {
+  Rank rank = Rank::kGenus;
+  std::string keys, queries;  ///< what they are: splits or files
+  std::int64_t key_count = 0, query_count = 0;
+  std::vector<KnnRow> rows;
+
+  /// {"task": "knn", "rank", "keys", "queries", …, "rows": [{"name", "accuracy", …}]}
+  std::string to_json() const;
+  /// The table for a terminal.
+  std::string to_text() const;
+};
+
+struct KnnOptions {
+  std::string keys = "train", queries = "test_unseen";
+  Rank rank = Rank::kGenus;
+  bool centre = false;     ///< add rows with the keys' mean subtracted
+  bool baselines = true;   ///< add random encoder, 6-mer counts, aligned identity
+  std::uint64_t seed = 1;  ///< of the random-initialised encoder
+  DType precision = DType::kFloat32;
+  std::filesystem::path cache;  ///< folder for embeddings; empty: none
+  std::string anchor = "auto";  ///< profile of the aligned-identity baseline if the model has none
+};
+
+/// Embeds and searches. Throws UserError when model or data cannot be used, a split is missing, or
+/// no query has a label at the rank.
+KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data,
+                       const KnnOptions& options);
+
+/// The same for embeddings made elsewhere, without baselines.
+struct EmbeddingFiles {
+  std::filesystem::path vectors;  ///< .npy
+  std::filesystem::path labels;   ///< TSV with a header, in step
+};
+KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
+                       const KnnOptions& options);
+
+}  // namespace barcodemae

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/label_table.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace barcodemae {
+namespace {
+
+std::vector<std::string> split_tabs(const std::string& line) {
+  std::vector<std::string> cells;
+  std::size_t begin = 0;
+  for (;;) {
+    const std::size_t tab = line.find('\t', begin);
+    cells.push_back(line.substr(begin, tab - begin));
+    if (tab == std::string::npos) return cells;
+    begin = tab + 1;
+  }
+}
+
+bool read_line(std::ifstream& file, std::string& line) {
+  if (!std::getline(file, line)) return false;
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return true;
+}
+
+std::vector<std::string> accepted_names(Rank rank) {
+  std::vector<std::string> names = {to_string(rank), std::string(to_string(rank)) + "_name"};
+  if (rank == Rank::kBin) names = {"dna_bin", "bin_uri", "bin"};
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank) {
+  std::ifstream stream(file);
+  std::string line;
+  if (!stream || !read_line(stream, line)) {
+    throw UserError("{}: cannot be read, or is empty\nA TSV with a header line is expected.",
+                    file.string());
+  }
+  const std::vector<std::string> header = split_tabs(line);
+  const std::vector<std::string> accepted = accepted_names(rank);
+  const auto found =
+      std::find_first_of(header.begin(), header.end(), accepted.begin(), accepted.end());
+  if (found == header.end()) {
+    throw UserError("{}:1: no column named {}\nIt has: {}", file.string(),
+                    fmt::join(accepted, " or "), fmt::join(header, ", "));
+  }
+  const auto column = static_cast<std::size_t>(found - header.begin());
+  std::vector<std::string> labels;
+  for (std::int64_t number = 2; read_line(stream, line); ++number) {
+    std::vector<std::string> cells = split_tabs(line);
+    if (cells.size() <= column) {
+      throw UserError("{}:{}: {} columns, but the header has {}", file.string(), number,
+                      cells.size(), header.size());
+    }
+    labels.push_back(std::move(cells[column]));
+  }
+  return labels;
+}
+
+std::int32_t LabelNumbers::number(const std::string& name) {
+  if (name.empty()) return -1;
+  return numbers_.try_emplace(name, count()).first->second;
+}
+
+}  // namespace barcodemae
