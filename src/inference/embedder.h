@@ -19,8 +19,9 @@
 namespace barcodemae {
 
 struct EmbedderOptions {
-  DType precision = DType::kFloat32;
-  std::int64_t batch_tokens = 4096;  ///< tokens per forward pass; no influence on results
+  DType precision = DType::kFloat32;  ///< or kBFloat16
+  std::int64_t batch_tokens = 4096;   ///< tokens per forward pass; no influence on results
+  std::string device = "cpu";         ///< as make_backend() knows it
 };
 
 /// An encoder ready to embed. The vector of a sequence is the mean of the last hidden states over
@@ -29,10 +30,12 @@ class Embedder {
  public:
   /// Loads a model directory. Throws UserError when it cannot be used.
   static Embedder load(const std::filesystem::path& directory, const EmbedderOptions& options);
-  /// The same architecture and coder with randomly initialised weights: the baseline of every table.
+  /// The same architecture and coder with the weights that training begins with, for that seed: the
+  /// baseline of every table.
   static Embedder random(const ModelDescription& description, std::uint64_t seed,
                          const EmbedderOptions& options);
-  /// Uses the parameters of a model in training (its validation); they must outlive the embedder.
+  /// Uses the parameters of a model in training (its validation). Encoder and backend must outlive
+  /// the embedder, and the backend's compute copies be fresh for `options.precision`.
   static Embedder borrow(const ModelDescription& description, const Encoder& encoder,
                          Backend& backend, const EmbedderOptions& options);
   Embedder(Embedder&&) noexcept;
@@ -41,11 +44,14 @@ class Embedder {
   int width() const;
   const ModelDescription& description() const;
 
-  /// Vectors of token sequences, in input order. Sorted by length and packed inside. Sequences
-  /// without tokens get zeros: the caller reports them.
+  /// Vectors [sequences, width] of token sequences, in input order. Sorted by length and packed
+  /// inside. Sequences without tokens get zeros: the caller reports them. Throws UserError when the
+  /// activations need more memory than there is. `progress` is told how many are done, now and
+  /// then.
   Matrix embed(const std::vector<TokenSequence>& sequences,
                const std::function<void(std::int64_t done)>& progress = {});
-  /// Records of a data set (anchored by the model's profile, if it has one).
+  /// Records of a data set, in the order given. If the model has a profile, the data set is read by
+  /// its placements when it is anchored, and each record is placed here when it is not.
   Matrix embed(const Dataset& data, std::span<const std::int64_t> records,
                const std::string& progress_title = {});
 

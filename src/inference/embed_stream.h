@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Embedding a file of any size: memory stays flat.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inference/embedder.h"
+#include "sequence/reader.h"
+
+namespace barcodemae {
+
+struct EmbedStreamOptions {
+  std::string split;           ///< only records of this split; empty: all
+  std::int64_t chunk = 16384;  ///< records in memory at a time; no influence on results
+};
+
+struct EmbedStreamResult {
+  std::int64_t embedded = 0;
+  std::int64_t unexplained = 0;         ///< of these, not explained by the model's marker profile
+  std::vector<ReadReport::Skip> skips;  ///< by line: unreadable records, and those without a token
+};
+
+/// Reads records, embeds them and hands them out in input order, with where they lie in the marker
+/// (meaningful for anchored models). Shows progress. Throws UserError as the reader does, and when
+/// no record of the split is there (naming the splits that are) or none could be embedded.
+EmbedStreamResult embed_stream(
+    Embedder& embedder, RecordReader& reader, const EmbedStreamOptions& options,
+    const std::function<void(const Record&, const Placement&, std::span<const float> vector)>& use);
+
+}  // namespace barcodemae

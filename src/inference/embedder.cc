@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+#include "inference/embedder.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "backend/backends.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "data/batch.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::int64_t kPiece = 256;  // records tokenised by one thread at a time
+
+std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+std::int64_t length(const TokenSequence& sequence) {
+  return static_cast<std::int64_t>(sequence.ids.size());
+}
+
+/// Sequences with tokens, the longest first: batches are even, and the first needs the most memory.
+std::vector<std::int32_t> by_length(const std::vector<TokenSequence>& sequences) {
+  std::vector<std::int32_t> order;
+  for (std::size_t i = 0; i < sequences.size(); ++i)
+    if (!sequences[i].ids.empty()) order.push_back(static_cast<std::int32_t>(i));
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    return length(sequences[index(a)]) > length(sequences[index(b)]);
+  });
+  return order;
+}
+
+/// Consecutive runs of `order` of at most `budget` tokens, one sequence at least.
+std::vector<std::span<const std::int32_t>> split_by_tokens(
+    const std::vector<TokenSequence>& sequences, std::span<const std::int32_t> order,
+    std::int64_t budget) {
+  std::vector<std::span<const std::int32_t>> batches;
+  std::size_t begin = 0;
+  std::int64_t tokens = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const std::int64_t more = length(sequences[index(order[i])]);
+    if (i > begin && tokens + more > budget) {
+      batches.push_back(order.subspan(begin, i - begin));
+      begin = i;
+      tokens = 0;
+    }
+    tokens += more;
+  }
+  if (begin < order.size()) batches.push_back(order.subspan(begin));
+  return batches;
+}
+
+}  // namespace
+
+struct Embedder::State {
+  ModelDescription description;
+  EmbedderOptions options;
+  std::unique_ptr<Backend> own_backend;
+  std::unique_ptr<Parameters> own_parameters;
+  std::unique_ptr<Encoder> own_encoder;
+  Backend* backend = nullptr;
+  const Encoder* encoder = nullptr;
+  std::unique_ptr<Arena> arena;
+
+  /// With a backend and parameters of its own, not yet filled.
+  static std::unique_ptr<State> make(ModelDescription description, const EmbedderOptions& options) {
+    auto state = std::make_unique<State>();
+    state->own_backend = make_backend(options.device);
+    state->own_parameters = std::make_unique<Parameters>(*state->own_backend);
+    state->own_encoder = std::make_unique<Encoder>(*state->own_parameters, description.config);
+    state->own_parameters->allocate(/*training=*/false);
+    state->use(std::move(description), options, *state->own_encoder, *state->own_backend);
+    return state;
+  }
+
+  void use(ModelDescription what, const EmbedderOptions& how, const Encoder& which,
+           Backend& where) {
+    BARCODEMAE_CHECK(how.batch_tokens > 0, "batches of {} tokens", how.batch_tokens);
+    BARCODEMAE_CHECK(how.precision == DType::kFloat32 || how.precision == DType::kBFloat16,
+                     "embedding in {}", to_string(how.precision));
+    description = std::move(what);
+    options = how;
+    encoder = &which;
+    backend = &where;
+    arena = std::make_unique<Arena>(where);
+  }
+
+  void refresh() {
+    backend->refresh_weights(*own_parameters, options.precision, /*backward=*/false);
+  }
+
+  Tensor run(const PackedBatch& batch) {
+    Context context{*backend, *arena, nullptr, options.precision};
+    const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
+    return encoder->embed(context, context.upload(batch.ids), segments);
+  }
+};
+
+Embedder::Embedder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Embedder::Embedder(Embedder&&) noexcept = default;
+Embedder::~Embedder() = default;
+
+Embedder Embedder::load(const std::filesystem::path& directory, const EmbedderOptions& options) {
+  auto state = State::make(read_model_description(directory), options);
+  load_encoder(directory, *state->own_parameters);
+  state->refresh();
+  return Embedder(std::move(state));
+}
+
+Embedder Embedder::random(const ModelDescription& description, std::uint64_t seed,
+                          const EmbedderOptions& options) {
+  auto state = State::make(description, options);
+  state->own_parameters->initialise(seed);
+  state->own_encoder->initialise(*state->own_parameters, seed);
+  state->refresh();
+  return Embedder(std::move(state));
+}
+
+Embedder Embedder::borrow(const ModelDescription& description, const Encoder& encoder,
+                          Backend& backend, const EmbedderOptions& options) {
+  auto state = std::make_unique<State>();
+  state->use(description, options, encoder, backend);
+  return Embedder(std::move(state));
+}
+
+int Embedder::width() const { return state_->description.config.encoder.width; }
+const ModelDescription& Embedder::description() const { return state_->description; }
+
+Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
+                       const std::function<void(std::int64_t done)>& progress) {
+  Matrix result;
+  result.rows = static_cast<std::int64_t>(sequences.size());
+  result.cols = width();
+  result.values.resize(index(result.rows * result.cols));
+
+  const std::vector<std::int32_t> order = by_length(sequences);
+  const auto batches = split_by_tokens(sequences, order, state_->options.batch_tokens);
+  const auto pack = [&](std::span<const std::int32_t> batch) {
+    PackedBatch packed;
+    for (const std::int32_t i : batch) packed.append(sequences[index(i)], i);
+    return packed;
+  };
+
+  // Every batch is run dry first, so that memory is taken (or refused) once and before any work.
+  Arena& arena = *state_->arena;
+  std::size_t needed = 0;
+  for (const auto batch : batches) {
+    arena.begin_measuring();
+    state_->run(pack(batch));
+    needed = std::max(needed, arena.end_measuring());
+  }
+  arena.reserve(needed);
+
+  auto done = static_cast<std::int64_t>(sequences.size() - order.size());
+  std::vector<float> vectors;
+  for (const auto batch : batches) {
+    const Tensor pooled = state_->run(pack(batch));
+    vectors.resize(index(pooled.view.size()));
+    state_->backend->download(vectors.data(), pooled.view);
+    arena.rewind();
+    for (std::size_t n = 0; n < batch.size(); ++n)
+      std::copy_n(vectors.data() + n * index(result.cols), result.cols,
+                  result.row(batch[n]).begin());
+    done += static_cast<std::int64_t>(batch.size());
+    if (progress) progress(done);
+  }
+  return result;
+}
+
+Matrix Embedder::embed(const Dataset& data, std::span<const std::int64_t> records,
+                       const std::string& progress_title) {
+  const SequenceCoder& coder = state_->description.coder;
+  const auto count = static_cast<std::int64_t>(records.size());
+  std::vector<TokenSequence> sequences(records.size());
+  parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
+    for (std::int64_t i = piece * kPiece; i < std::min(count, (piece + 1) * kPiece); ++i) {
+      const std::int64_t record = records[index(i)];
+      sequences[index(i)] = coder.profile && !data.anchored() ? coder.encode(data.sequence(record))
+                                                              : data.tokens(record, coder);
+    }
+  });
+  if (progress_title.empty()) return embed(sequences);
+  Progress progress(progress_title, "barcodes", count);
+  Matrix result = embed(sequences, [&](std::int64_t done) { progress.update(done); });
+  progress.finish();
+  return result;
+}
+
+}  // namespace barcodemae
