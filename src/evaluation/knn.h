@@ -43,6 +43,7 @@ struct KnnOptions {
   std::uint64_t seed = 1;  ///< of the random-initialised encoder
   DType precision = DType::kFloat32;
   std::filesystem::path cache;  ///< folder for embeddings; empty: none
+  std::string device = "cpu";
   std::string anchor = "auto";  ///< profile of the aligned-identity baseline if the model has none
 };
 
