@@ -3,7 +3,7 @@
 //
 // float32: Φ from e^(−z²/2) and a fit of the upper tail, absolute error of gelu and gelu' below
 // 2e-7 · max(1, |z|). bfloat16: odd polynomials on a clamped range, absolute error of gelu below
-// 5e-5, of gelu' below 7e-5, a fiftieth of a bfloat16's last place at 1.
+// 5e-5 (for |z| up to 1,000), of gelu' below 7e-5: a fiftieth of a bfloat16's last place at 1.
 #pragma once
 
 #include "backend/cpu/kernels/kernels.h"

@@ -73,7 +73,7 @@ struct ResidualNormForward {
   float* mean = nullptr;  ///< out [rows], or null
   float* rstd = nullptr;  ///< out [rows], or null: 1/√(variance + ε)
   void* sum = nullptr;  ///< out [rows, cols], or null: x + dropout(product + bias), before the norm
-  float* scratch = nullptr;            ///< [cols]
+  float* scratch = nullptr;  ///< [cols]
 };
 
 /// Its backward pass. The normalised rows x̂ come either from `sum` and `mean`, or, when `sum` is
