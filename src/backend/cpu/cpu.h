@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// The CPU backend as the rest of the program sees it.
+#pragma once
+
+#include <memory>
+
+#include "tensor/backend.h"
+
+namespace barcodemae {
+
+/// oneDNN and SIMD kernels chosen at run time for this machine; float32 and bfloat16.
+std::unique_ptr<Backend> make_cpu_backend();
+
+namespace cpu {
+
+/// The faster of float32 and bfloat16 for matrix products on this machine; takes some milliseconds.
+DType faster_precision();
+
+}  // namespace cpu
+}  // namespace barcodemae

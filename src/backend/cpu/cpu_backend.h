@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// The CPU backend: oneDNN for matrix products, kernels of our own (kernels/) for the rest, row
+// blocks that fit L2 taken through a whole block op by one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/kernels/kernels.h"
+#include "tensor/backend.h"
+
+namespace barcodemae {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend();
+  std::string name() const override { return "cpu"; }
+
+  void* allocate(std::size_t bytes) override;
+  void release(void* memory, std::size_t bytes) override;
+  void upload(View destination, const void* host) override;
+  void download(void* host, View source) const override;
+  void zero(View destination) override;
+
+  void refresh_weights(const Parameters& parameters, DType activation, bool backward) override;
+  void forget_weights(const Parameters& parameters) override;
+
+  KernelMemory embed_memory(const EmbeddingBlock& block, std::int64_t rows,
+                            bool backward) const override;
+  void embed_forward(View y, View ids, View rows, const EmbeddingBlock& block,
+                     const Segments& segments, const Dropout& dropout, Bytes saved,
+                     Bytes scratch) override;
+  void embed_backward(View drows, bool accumulate, View dy, View y, View ids, View rows,
+                      const EmbeddingBlock& block, const Segments& segments, const Dropout& dropout,
+                      Bytes saved, Bytes scratch) override;
+
+  KernelMemory attention_block_memory(const AttentionBlock& block, const Segments& segments,
+                                      DType activation, bool backward) const override;
+  void attention_block_forward(View y, View x, const AttentionBlock& block,
+                               const Segments& segments, const Dropout& probabilities,
+                               const Dropout& output, Bytes saved, Bytes scratch) override;
+  void attention_block_backward(View dx, bool accumulate, View dy, View y, View x,
+                                const AttentionBlock& block, const Segments& segments,
+                                const Dropout& probabilities, const Dropout& output, Bytes saved,
+                                Bytes scratch) override;
+
+  KernelMemory feed_forward_block_memory(const FeedForwardBlock& block, const Segments& segments,
+                                         DType activation, bool backward) const override;
+  void feed_forward_block_forward(View y, View x, const FeedForwardBlock& block,
+                                  const Segments& segments, const Dropout& dropout, Bytes saved,
+                                  Bytes scratch) override;
+  void feed_forward_block_backward(View dx, bool accumulate, View dy, View y, View x,
+                                   const FeedForwardBlock& block, const Segments& segments,
+                                   const Dropout& dropout, Bytes saved, Bytes scratch) override;
+
+  void linear_forward(View y, View x, const LinearLayer& layer) override;
+  void linear_backward(View dx, bool accumulate, View dy, View x,
+                       const LinearLayer& layer) override;
+
+  void gather_rows_forward(View y, View x, View index) override;
+  void gather_rows_backward(View dx, bool accumulate, View dy, View index) override;
+  void scatter_rows_forward(View y, View x, View index, const Parameter& fill) override;
+  void scatter_rows_backward(View dx, bool accumulate, View dy, View index,
+                             const Parameter& fill) override;
+
+  void mean_pool_forward(View y, View x, const Segments& segments) override;
+  void mean_pool_backward(View dx, bool accumulate, View dy, const Segments& segments) override;
+
+  void add_forward(View y, View a, View b) override;
+
+  KernelMemory cross_entropy_memory(const CrossEntropyHead& head, std::int64_t rows,
+                                    std::int64_t scored, DType activation,
+                                    bool backward) const override;
+  void cross_entropy_forward(View loss, View x, View index, View targets, double scale,
+                             const CrossEntropyHead& head, const Segments& segments,
+                             const Dropout& dropout, Bytes saved, Bytes scratch) override;
+  void cross_entropy_backward(View dx, bool accumulate, double dloss, View x, View index,
+                              View targets, double scale, const CrossEntropyHead& head,
+                              const Segments& segments, const Dropout& dropout, Bytes saved,
+                              Bytes scratch) override;
+
+  double squared_gradient_norm(const Parameters& parameters) override;
+  void adamw(Parameters& parameters, const AdamWStep& step) override;
+  void zero_gradients(Parameters& parameters) override;
+
+ private:
+  /// A weight W [out, in] for y = x · Wᵀ and, in training, for dx = dy · W.
+  struct Weights {
+    std::unique_ptr<cpu::WeightMatrix> forward, backward;
+  };
+  const cpu::WeightMatrix& forward_weight(const Parameter& weight, DType type) const;
+  const cpu::WeightMatrix& backward_weight(const Parameter& weight, DType type) const;
+
+  const cpu::Kernels& kernels_;
+  std::unordered_map<const void*, Weights> weights_;  // by the address of the parameter's value
+};
+
+namespace cpu {
+
+inline DropoutStream dropout_stream(const Dropout& dropout) {
+  return {dropout.seed, static_cast<std::uint32_t>(Stream::kDropout) + dropout.site, dropout.step,
+          dropout.threshold(), dropout.scale()};
+}
+
+inline const float* values(const Parameter& parameter) {
+  return static_cast<const float*>(parameter.value.data);
+}
+inline float* gradient(const Parameter& parameter) {
+  return static_cast<float*>(parameter.gradient.data);
+}
+
+/// records[r] of rows first … first + count − 1 of a packed batch.
+void expand_records(std::int32_t* records, const Segments& segments, std::int64_t first,
+                    std::int64_t count);
+
+}  // namespace cpu
+}  // namespace barcodemae

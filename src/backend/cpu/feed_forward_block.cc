@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <array>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/memory.h"
+#include "backend/cpu/row_blocks.h"
+#include "backend/cpu/sublayer.h"
+#include "base/threads.h"
+
+namespace barcodemae {
+namespace {
+
+using namespace cpu;
+
+// Kept from forward to backward, in the padded layout.
+struct Saved {
+  void* pre;  // [rows, F]: W₁ x + b₁
+  SublayerSaved norm;
+
+  Saved(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner, DType type)
+      : pre(carver.take(rows * inner, type)), norm(carver, rows, width, type) {}
+};
+
+// One thread's, for one block of rows.
+struct ForwardScratch {
+  void* x;        // [rows, H]: for the last block, so that dead rows can be read
+  void* hidden;   // [rows, F]
+  void* product;  // [rows, H]
+  SublayerScratch norm;
+
+  ForwardScratch(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner,
+                 DType type)
+      : x(carver.take(rows * width, type)),
+        hidden(carver.take(rows * inner, type)),
+        product(carver.take(rows * width, type)),
+        norm(carver, rows, width) {}
+};
+
+struct BackwardScratch {
+  void* dsum;     // [rows, H]: when dx is not wanted
+  void* dhidden;  // [rows, F]
+  void* product;  // [rows, H]
+  float* norm;    // [4H]
+
+  BackwardScratch(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner,
+                  DType type)
+      : dsum(carver.take(rows * width, type)),
+        dhidden(carver.take(rows * inner, type)),
+        product(carver.take(rows * width, type)),
+        norm(carver.take<float>(4 * width)) {}
+};
+
+// Of all rows, in the padded layout, for the weight gradients that follow.
+struct Gradients {
+  void* dpre;      // [rows, F]
+  void* hidden;    // [rows, F]
+  void* dproduct;  // [rows, H]
+  void* x;         // [rows, H]
+  float* partial;  // [blocks, 3H + F]: of norm weight, norm bias, outer bias, inner bias
+
+  Gradients(Carver& carver, std::int64_t rows, std::int64_t blocks, std::int64_t width,
+            std::int64_t inner, DType type)
+      : dpre(carver.take(rows * inner, type)),
+        hidden(carver.take(rows * inner, type)),
+        dproduct(carver.take(rows * width, type)),
+        x(carver.take(rows * width, type)),
+        partial(carver.take<float>(blocks * (3 * width + inner))) {}
+};
+
+}  // namespace
+
+KernelMemory CpuBackend::feed_forward_block_memory(const FeedForwardBlock& block,
+                                                   const Segments& segments, DType activation,
+                                                   bool backward) const {
+  const std::int64_t width = block.out_weight.value.rows, inner = block.in_weight.value.rows;
+  const std::int64_t rows = segments.rows();
+  const std::int64_t largest = largest_block_bound(rows, segments.longest);
+  const auto threads = static_cast<std::size_t>(thread_count());
+  KernelMemory memory;
+  Carver forward(nullptr);
+  ForwardScratch(forward, largest, width, inner, activation);
+  memory.forward_scratch = forward.used() * threads;
+  if (!backward) return memory;
+  Carver saved(nullptr), shared(nullptr), each(nullptr);
+  Saved(saved, padded_rows_bound(rows), width, inner, activation);
+  Gradients(shared, padded_rows_bound(rows), block_count_bound(rows), width, inner, activation);
+  BackwardScratch(each, largest, width, inner, activation);
+  memory.saved = saved.used();
+  memory.backward_scratch = shared.used() + each.used() * threads;
+  return memory;
+}
+
+void CpuBackend::feed_forward_block_forward(View y, View x, const FeedForwardBlock& block,
+                                            const Segments& segments, const Dropout& dropout,
+                                            Bytes saved_bytes, Bytes scratch_bytes) {
+  const std::int64_t width = x.cols, inner = block.in_weight.value.rows;
+  const DType type = x.dtype;
+  const bool saving = saved_bytes.size > 0;
+  const RowBlocks row_blocks = make_row_blocks(segments);
+  const WeightMatrix& in_weight = forward_weight(block.in_weight, type);
+  const WeightMatrix& out_weight = forward_weight(block.out_weight, type);
+  Carver saved_carver(saved_bytes.data);
+  const Saved saved(saved_carver, padded_rows_bound(x.rows), width, inner, type);
+
+  parallel_for(row_blocks.count(), [&](std::int64_t index, int thread) {
+    const RowBlock& rows = row_blocks.blocks[static_cast<std::size_t>(index)];
+    Carver carver = thread_share(scratch_bytes, 0, thread);
+    const ForwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest), width,
+                                 inner, type);
+    void* pre = saving ? at(saved.pre, type, rows.padded_row * inner) : scratch.hidden;
+    multiply(pre, type, readable_rows(x, rows, scratch.x), rows.padded_rows, in_weight,
+             values(block.in_bias));
+    GeluForward gelu;
+    gelu.rows = rows.padded_rows;
+    gelu.cols = inner;
+    gelu.product = pre;
+    gelu.product_type = type;
+    gelu.product_stride = inner;
+    gelu.type = type;
+    gelu.out = scratch.hidden;
+    gelu.out_stride = inner;
+    kernels_.gelu_forward(gelu);
+    multiply(scratch.product, type, scratch.hidden, rows.padded_rows, out_weight, nullptr);
+    sublayer_forward(kernels_, y, x, scratch.product, rows, segments, dropout, block.out_bias,
+                     block.norm_weight, block.norm_bias, block.norm_epsilon,
+                     saving ? &saved.norm : nullptr, scratch.norm);
+  });
+}
+
+void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, View, View x,
+                                             const FeedForwardBlock& block,
+                                             const Segments& segments, const Dropout& dropout,
+                                             Bytes saved_bytes, Bytes scratch_bytes) {
+  const std::int64_t width = x.cols, inner = block.in_weight.value.rows;
+  const DType type = x.dtype;
+  const RowBlocks row_blocks = make_row_blocks(segments);
+  const WeightMatrix& in_weight = backward_weight(block.in_weight, type);
+  const WeightMatrix& out_weight = backward_weight(block.out_weight, type);
+  Carver saved_carver(saved_bytes.data);
+  const Saved saved(saved_carver, padded_rows_bound(x.rows), width, inner, type);
+  Carver shared(scratch_bytes.data);
+  const Gradients gradients(shared, padded_rows_bound(x.rows), block_count_bound(x.rows), width,
+                            inner, type);
+  const std::int64_t vectors = 3 * width + inner;
+
+  parallel_for(row_blocks.count(), [&](std::int64_t index, int thread) {
+    const RowBlock& rows = row_blocks.blocks[static_cast<std::size_t>(index)];
+    Carver carver = thread_share(scratch_bytes, shared.used(), thread);
+    const BackwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest), width,
+                                  inner, type);
+    float* partial = gradients.partial + index * vectors;
+    std::fill_n(partial, vectors, 0.0f);
+    void* dproduct = at(gradients.dproduct, type, rows.padded_row * width);
+    void* dpre = at(gradients.dpre, type, rows.padded_row * inner);
+
+    sublayer_backward(kernels_, dx, accumulate, scratch.dsum, dproduct, dy, rows, dropout,
+                      block.norm_weight, saved.norm, partial, scratch.norm);
+    copy_rows(at(gradients.x, type, rows.padded_row * width), x, rows);
+    multiply(scratch.dhidden, type, dproduct, rows.padded_rows, out_weight, nullptr);
+    GeluBackward gelu;
+    gelu.rows = rows.padded_rows;  // dead rows of dhidden are 0, and so become those of dpre
+    gelu.cols = inner;
+    gelu.dout = scratch.dhidden;
+    gelu.dout_type = type;
+    gelu.dout_stride = inner;
+    gelu.pre = at(saved.pre, type, rows.padded_row * inner);
+    gelu.pre_type = type;
+    gelu.pre_stride = inner;
+    gelu.type = type;
+    gelu.dpre = dpre;
+    gelu.dpre_stride = inner;
+    gelu.out = at(gradients.hidden, type, rows.padded_row * inner);
+    gelu.out_stride = inner;
+    gelu.dbias = partial + 3 * width;
+    kernels_.gelu_backward(gelu);
+    if (dx.data != nullptr) {
+      multiply(scratch.product, type, dpre, rows.padded_rows, in_weight, nullptr);
+      add_to_rows(kernels_, dx, scratch.product, rows);
+    }
+  });
+
+  combine_partials(kernels_, gradients.partial, row_blocks.count(), vectors,
+                   {&block.norm_weight, &block.norm_bias, &block.out_bias, &block.in_bias});
+  add_weight_gradients(
+      std::array{WeightGradient{gradient(block.in_weight), gradients.dpre, inner, gradients.x,
+                                width, row_blocks.padded_rows, type},
+                 WeightGradient{gradient(block.out_weight), gradients.dproduct, width,
+                                gradients.hidden, inner, row_blocks.padded_rows, type}});
+}
+
+}  // namespace barcodemae
