@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "simulate/codon_evolution.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace barcodemae {
+namespace {
+
+/// Equilibrium frequencies of A, C, G, T at neutral sites: the third codon positions of arthropod
+/// barcodes.
+constexpr std::array<double, 4> kFrequencies = {0.44, 0.09, 0.04, 0.43};
+constexpr double kKappa = 14;
+/// Share of the codons that accept other amino acids, and what amino-acid changes are slowed by.
+constexpr double kVariableSites = 0.42, kReplacementRate = 0.25;
+
+/// Share of each amino acid in COI, in per mille: many Leu, Ile, Gly, Phe, few charged ones.
+struct Composition {
+  char amino_acid;
+  int per_mille;
+  std::string_view similar;  ///< what may take its place where the site is variable
+};
+constexpr std::array<Composition, 20> kComposition = {{
+    {'L', 160, "IMFV"}, {'I', 100, "VLMT"}, {'G', 90, "SA"},   {'F', 80, "LYIM"}, {'S', 85, "TNAG"},
+    {'A', 75, "SGTV"},  {'T', 65, "SAIV"},  {'M', 65, "LIVT"}, {'P', 60, "SA"},   {'N', 58, "SDHT"},
+    {'V', 58, "IAML"},  {'D', 28, "EN"},    {'H', 25, "NQY"},  {'W', 22, "L"},    {'R', 22, "KQ"},
+    {'Y', 22, "FH"},    {'E', 14, "DQ"},    {'Q', 12, "HEK"},  {'K', 6, "RQN"},   {'C', 3, "S"},
+}};
+
+// Levels of the random streams that are not ranks of the taxonomy; see phylogeny.cc.
+constexpr std::uint32_t kProfileStep = 0x100;
+
+bool is_transition(int a, int b) { return (a ^ b) == 2; }
+
+}  // namespace
+
+ProteinProfile::ProteinProfile(std::uint64_t seed) {
+  RandomSequence random(seed, Stream::kSimulate, kProfileStep);
+  // The composition in full, in random order.
+  int filled = 0, sum = 0;
+  for (const Composition& entry : kComposition) {
+    sum += entry.per_mille;
+    const int end = (sum * kCodonCount + 500) / 1000;
+    const auto letter = static_cast<std::uint8_t>(amino_acid(entry.amino_acid));
+    for (; filled < std::min(end, kCodonCount); ++filled) {
+      best_[static_cast<std::size_t>(filled)] = letter;
+    }
+  }
+  for (; filled < kCodonCount; ++filled) {
+    best_[static_cast<std::size_t>(filled)] = static_cast<std::uint8_t>(amino_acid('L'));
+  }
+  for (std::uint32_t i = kCodonCount - 1; i > 0; --i) {
+    std::swap(best_[i], best_[random.below(i + 1)]);
+  }
+  for (std::size_t site = 0; site < best_.size(); ++site) {
+    fitness_[site][best_[site]] = 1;
+    if (random.uniform() >= kVariableSites) continue;
+    const double laxity = random.uniform();
+    const auto entry = std::find_if(kComposition.begin(), kComposition.end(), [&](const auto& e) {
+      return amino_acid(e.amino_acid) == best_[site];
+    });
+    for (const char other : entry->similar) {
+      fitness_[site][static_cast<std::size_t>(amino_acid(other))] =
+          static_cast<float>(laxity * random.uniform());
+    }
+  }
+}
+
+MutationModel::MutationModel(double at_bias) {
+  double sum = 0;
+  for (std::size_t base = 0; base < 4; ++base) {
+    const bool at = kBases[base] == 'A' || kBases[base] == 'T';
+    frequencies_[base] = kFrequencies[base] * (at ? std::exp(at_bias) : 1);
+    sum += frequencies_[base];
+  }
+  for (double& frequency : frequencies_) frequency /= sum;
+
+  double largest = 0, mean = 0;
+  for (int from = 0; from < 4; ++from) {
+    double rate = 0;
+    for (int to = 0; to < 4; ++to) {
+      if (to != from) {
+        rate += frequencies_[static_cast<std::size_t>(to)] * (is_transition(from, to) ? kKappa : 1);
+      }
+      cumulative_[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)] = rate;
+    }
+    largest = std::max(largest, rate);
+    mean += frequencies_[static_cast<std::size_t>(from)] * rate;
+  }
+  for (auto& row : cumulative_) {
+    for (double& rate : row) rate /= largest;
+  }
+  proposals_per_substitution_ = largest / mean;
+}
+
+void MutationModel::evolve(CodonSequence& codons, double length, const ProteinProfile& profile,
+                           RandomSequence& random) const {
+  constexpr std::uint32_t kPositions = 3 * kCodonCount;
+  const int proposals = draw_poisson(length * proposals_per_substitution_ * kPositions, random);
+  for (int i = 0; i < proposals; ++i) {
+    const std::uint32_t position = random.below(kPositions);
+    const double number = random() * 0x1p-32;
+    std::uint8_t& codon = codons[position / 3];
+    const int shift = 4 - 2 * static_cast<int>(position % 3);
+    const int from = (codon >> shift) & 3;
+    const auto& cumulative = cumulative_[static_cast<std::size_t>(from)];
+    if (number >= cumulative[3]) continue;
+    int to = 0;
+    while (number >= cumulative[static_cast<std::size_t>(to)]) ++to;
+    const auto mutant = static_cast<std::uint8_t>(codon ^ ((from ^ to) << shift));
+    const int old_acid = translate(codon), new_acid = translate(mutant);
+    if (old_acid != new_acid) {
+      const int site = static_cast<int>(position / 3);
+      const double advantage = profile.fitness(site, new_acid) / profile.fitness(site, old_acid);
+      if (advantage == 0 || random() * 0x1p-32 >= kReplacementRate * std::min(1.0, advantage)) {
+        continue;
+      }
+    }
+    codon = mutant;
+  }
+}
+
+CodonSequence MutationModel::draw(const ProteinProfile& profile, RandomSequence& random) const {
+  CodonSequence codons{};
+  for (int site = 0; site < kCodonCount; ++site) {
+    std::array<double, 64> weight{};
+    double sum = 0;
+    for (std::uint8_t codon = 0; codon < 64; ++codon) {
+      if (translate(codon) == profile.best(site)) {
+        sum += frequencies_[codon >> 4] * frequencies_[(codon >> 2) & 3] * frequencies_[codon & 3];
+      }
+      weight[codon] = sum;
+    }
+    const double number = random.uniform() * sum;
+    std::uint8_t codon = 0;
+    while (number >= weight[codon]) ++codon;
+    codons[static_cast<std::size_t>(site)] = codon;
+  }
+  return codons;
+}
+
+int draw_poisson(double mean, RandomSequence& random) {
+  // Knuth's product of uniforms, in portions whose exponential does not underflow.
+  constexpr double kPortion = 32;
+  int events = 0;
+  for (; mean > 0; mean -= kPortion) {
+    const double limit = std::exp(-std::min(mean, kPortion));
+    for (double product = random.uniform(); product > limit; product *= random.uniform()) ++events;
+  }
+  return events;
+}
+
+}  // namespace barcodemae
