@@ -28,10 +28,12 @@ struct Saved {
 struct ForwardScratch {  // one thread's
   std::int32_t* records;
   std::uint8_t* keep;
+  float* norm;  // [H]
 
   ForwardScratch(Carver& carver, std::int64_t width)
       : records(carver.take<std::int32_t>(kPieceRows)),
-        keep(carver.take<std::uint8_t>(static_cast<std::int64_t>(keep_bytes(kPieceRows, width)))) {}
+        keep(carver.take<std::uint8_t>(static_cast<std::int64_t>(keep_bytes(kPieceRows, width)))),
+        norm(carver.take<float>(width)) {}
 };
 
 struct Gradients {  // of all rows
@@ -102,6 +104,7 @@ void CpuBackend::embed_forward(View y, View ids, View rows, const EmbeddingBlock
     Carver carver = thread_share(scratch_bytes, 0, thread);
     const ForwardScratch scratch(carver, y.cols);
     EmbedForward embed = describe(y, ids, rows, block, segments, saved, first, count);
+    embed.scratch = scratch.norm;
     if (dropout.threshold() > 0) {
       KeepBits bits;
       bits.rows = count;

@@ -39,6 +39,7 @@ void sublayer_forward(const Kernels& kernels, View y, View x, const void* produc
   norm.gamma = values(norm_weight);
   norm.beta = values(norm_bias);
   norm.epsilon = epsilon;
+  norm.scratch = scratch.norm;
   if (saved != nullptr) {
     norm.mean = saved->mean + rows.padded_row;
     norm.rstd = saved->rstd + rows.padded_row;

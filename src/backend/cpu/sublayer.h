@@ -29,10 +29,12 @@ struct SublayerSaved {
 struct SublayerScratch {
   std::int32_t* records;  ///< [rows]
   std::uint8_t* keep;     ///< unless saved
+  float* norm;            ///< [H]
 
   SublayerScratch(Carver& carver, std::int64_t rows, std::int64_t width)
       : records(carver.take<std::int32_t>(rows)),
-        keep(carver.take<std::uint8_t>(static_cast<std::int64_t>(keep_bytes(rows, width)))) {}
+        keep(carver.take<std::uint8_t>(static_cast<std::int64_t>(keep_bytes(rows, width)))),
+        norm(carver.take<float>(width)) {}
 };
 
 /// Rows of y; `product` [padded rows, H] without its bias.
