@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "bench/bench.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "barcodemae_version.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "bench/child_process.h"
+
+namespace barcodemae {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+const char* name(DType precision) { return precision == DType::kBFloat16 ? "bf16" : "f32"; }
+const char* name(BenchTask task) { return task == BenchTask::kTrain ? "train" : "embed"; }
+
+bool available(DType precision) {
+  return precision == DType::kFloat32 || machine().simd >= SimdLevel::kAvx512;
+}
+
+GemmRate gemm_rate(DType precision, int repeats) {
+  const ChildOutcome child = run_in_child([&] {
+    json numbers = json::array();
+    for (const GemmRate::Shape& shape : measure_gemm_rate(precision, repeats).shapes) {
+      numbers.push_back({shape.name, shape.out, shape.in, shape.gflops});
+    }
+    return numbers.dump();
+  });
+  GemmRate rate;
+  for (const json& shape : json::parse(child.output)) {
+    rate.shapes.push_back({shape[0], shape[1], shape[2], shape[3]});
+    rate.gflops += rate.shapes.back().gflops;
+  }
+  rate.gflops /= static_cast<double>(rate.shapes.size());
+  fmt::print("oneDNN alone, {:<5}{:8.0f} GFLOP/s  (", name(precision), rate.gflops);
+  for (const GemmRate::Shape& shape : rate.shapes) {
+    fmt::print("{}{}x{} {:.0f}", &shape == &rate.shapes.front() ? "" : ", ", shape.out, shape.in,
+               shape.gflops);
+  }
+  fmt::print(")\n");
+  std::fflush(stdout);
+  return rate;
+}
+
+BenchRow measure(const SpeedRequest& request, double yardstick) {
+  const ChildOutcome child = run_in_child([&] {
+    // Logging of the measured code would tear the table.
+    if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
+    const Speed speed = measure_speed(request);
+    return json{speed.samples_per_s, speed.gflops}.dump();
+  });
+  const json numbers = json::parse(child.output);
+  BenchRow row{request, {numbers[0], numbers[1]}, 0, child.peak_bytes};
+  row.fraction = row.speed.gflops / yardstick;
+  fmt::print("{:<8}{:<7}{:<7}{:>5}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n", request.preset,
+             name(request.task), name(request.precision), request.batch, row.speed.samples_per_s,
+             row.speed.gflops, 100 * row.fraction, static_cast<double>(row.peak_bytes) / 1e6);
+  std::fflush(stdout);
+  return row;
+}
+
+}  // namespace
+
+BenchReport run_bench(const BenchOptions& options) {
+  const bool quick = options.quick;
+  fmt::print("{}, {} thread{}, SIMD {}\n", machine().cpu_model, thread_count(),
+             thread_count() == 1 ? "" : "s", to_string(machine().simd));
+  BenchReport report;
+  report.float32 = gemm_rate(DType::kFloat32, quick ? 5 : 20);
+  if (available(DType::kBFloat16)) report.bfloat16 = gemm_rate(DType::kBFloat16, quick ? 5 : 20);
+  fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type", "batch",
+             "barcodes/s", "GFLOP/s", "of oneDNN", "peak memory");
+  for (const std::string& preset : options.presets) {
+    for (const std::string& task : options.tasks) {
+      for (const std::string& precision : options.precisions) {
+        for (const std::int64_t batch : options.batches) {
+          SpeedRequest request;
+          request.preset = preset;
+          request.task = task == "train" ? BenchTask::kTrain : BenchTask::kEmbed;
+          request.precision = precision == "bf16" ? DType::kBFloat16 : DType::kFloat32;
+          request.batch = batch;
+          if (quick) {
+            request.repeats = 1;
+            request.seconds = 0;
+          }
+          if (quick && batch != options.batches.front()) continue;
+          if (!available(request.precision)) continue;
+          report.rows.push_back(measure(request, request.precision == DType::kBFloat16
+                                                     ? report.bfloat16.gflops
+                                                     : report.float32.gflops));
+        }
+      }
+    }
+  }
+  fmt::print(
+      "\nFLOPs: weight products that the batch's tokens need, 110 tokens a barcode, half masked in "
+      "training.\n");
+  return report;
+}
+
+ordered_json to_json(const BenchReport& report) {
+  ordered_json result;
+  result["version"] = BARCODEMAE_VERSION;
+  result["machine"] = {{"cpu", machine().cpu_model},
+                       {"threads", thread_count()},
+                       {"simd", to_string(machine().simd)},
+                       {"memory_mb", static_cast<double>(machine().memory_bytes) / 1e6}};
+  const auto add_rate = [&](const char* key, const GemmRate& rate) {
+    if (rate.shapes.empty()) return;
+    ordered_json& of = result["gemm"][key];
+    of["gflops"] = rate.gflops;
+    for (const GemmRate::Shape& shape : rate.shapes) {
+      of["shapes"].push_back(
+          {{"weight", shape.name}, {"out", shape.out}, {"in", shape.in}, {"gflops", shape.gflops}});
+    }
+  };
+  add_rate("f32", report.float32);
+  add_rate("bf16", report.bfloat16);
+  result["results"] = ordered_json::array();
+  for (const BenchRow& row : report.rows) {
+    result["results"].push_back({{"preset", row.request.preset},
+                                 {"task", name(row.request.task)},
+                                 {"precision", name(row.request.precision)},
+                                 {"batch", row.request.batch},
+                                 {"samples_per_s", row.speed.samples_per_s},
+                                 {"gflops", row.speed.gflops},
+                                 {"fraction", row.fraction},
+                                 {"peak_mb", static_cast<double>(row.peak_bytes) / 1e6}});
+  }
+  return result;
+}
+
+}  // namespace barcodemae

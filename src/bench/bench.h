@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// How fast training and embedding are on this machine, beside what its matrix library reaches.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/gemm_rate.h"
+#include "bench/model_speed.h"
+
+namespace barcodemae {
+
+struct BenchOptions {
+  std::vector<std::string> presets{"small", "base"};
+  std::vector<std::string> tasks{"train", "embed"};
+  std::vector<std::string> precisions{"f32", "bf16"};
+  std::vector<std::int64_t> batches{32, 128};
+  bool quick = false;  ///< the first batch alone, one repeat
+};
+
+struct BenchRow {
+  SpeedRequest request;
+  Speed speed;
+  double fraction = 0;         ///< of oneDNN's own rate in this precision
+  std::size_t peak_bytes = 0;  ///< of the process that measured nothing else
+};
+
+struct BenchReport {
+  GemmRate float32, bfloat16;  ///< bfloat16: empty where oneDNN has none
+  std::vector<BenchRow> rows;
+};
+
+/// Prints each row to standard output as it is measured. Must run before anything that starts
+/// threads: every measurement has a process of its own. Throws UserError as Learner does.
+BenchReport run_bench(const BenchOptions& options);
+
+/// {"machine": …, "gemm": …, "results": [{"preset", "task", "precision", "batch", "samples_per_s",
+/// "gflops", "fraction", "peak_mb"}]}
+nlohmann::ordered_json to_json(const BenchReport& report);
+
+}  // namespace barcodemae

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "bench/model_speed.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include "backend/backends.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "nn/flops.h"
+#include "nn/memory_plan.h"
+#include "nn/presets.h"
+#include "train/learner.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr std::int64_t kTokens = 110;
+constexpr std::uint64_t kSeed = 1;
+
+PackedBatch random_batch(const ModelConfig& config, std::int64_t sequences) {
+  RandomSequence random(kSeed, Stream::kSimulate);
+  PackedBatch batch;
+  for (std::int32_t record = 0; record < sequences; ++record) {
+    TokenSequence sequence;
+    for (std::int32_t position = 0; position < kTokens; ++position) {
+      sequence.ids.push_back(
+          config.first_kmer() +
+          static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(config.kmers()))));
+      sequence.positions.push_back(position);
+    }
+    batch.append(sequence, record);
+  }
+  return batch;
+}
+
+// Seconds of body(): median of the repeats, after one that warms up.
+double median_seconds(const SpeedRequest& request, const std::function<void()>& body) {
+  using Clock = std::chrono::steady_clock;
+  body();
+  std::vector<double> times;
+  const auto start = Clock::now();
+  while (static_cast<int>(times.size()) < request.repeats ||
+         std::chrono::duration<double>(Clock::now() - start).count() < request.seconds) {
+    const auto begin = Clock::now();
+    body();
+    times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+Speed measure_training(const SpeedRequest& request) {
+  PretrainOptions options;
+  options.model = preset(request.preset);
+  options.batch = options.micro_batch = request.batch;
+  options.seed = kSeed;
+  const auto backend = make_cpu_backend();
+  Learner learner(options, *backend, request.precision, kTokens);
+  learner.initialise({});
+
+  TrainingStep content;
+  MicroBatch piece;
+  piece.batch = random_batch(options.model, request.batch);
+  piece.plan = plan_masking(piece.batch, MaskingScheme::kExactCount, options.mask_ratio,
+                            options.model.first_kmer(), kSeed, 0);
+  content.counts.masked = static_cast<std::int64_t>(piece.plan.masked_rows.size());
+  content.counts.visible = static_cast<std::int64_t>(piece.plan.visible_rows.size());
+  const TrainingTokens tokens{.encoder = static_cast<std::int64_t>(piece.plan.encoder_rows.size()),
+                              .decoder = piece.batch.tokens(),
+                              .head = content.counts.masked};
+  content.pieces.push_back(std::move(piece));
+
+  const Schedule::Point point{.learning_rate = 1e-4, .beta1 = 0.9};
+  std::int64_t step = 0;
+  const double seconds = median_seconds(request, [&] {
+    learner.step(content, step, point, step);
+    ++step;
+  });
+  return {static_cast<double>(request.batch) / seconds,
+          1e-9 * training_flops(options.model, tokens) / seconds};
+}
+
+Speed measure_embedding(const SpeedRequest& request) {
+  const ModelConfig config = preset(request.preset);
+  const auto backend = make_cpu_backend();
+  Parameters parameters(*backend);
+  const Encoder encoder(parameters, config);
+  parameters.allocate(/*training=*/false);
+  parameters.initialise(kSeed);
+  backend->refresh_weights(parameters, request.precision, /*backward=*/false);
+  Arena arena(*backend);
+  arena.reserve(plan_embedding_memory(*backend, encoder, request.precision,
+                                      {.sequences = request.batch, .tokens = kTokens}));
+  const PackedBatch batch = random_batch(config, request.batch);
+  std::vector<float> vectors(static_cast<std::size_t>(request.batch * config.encoder.width));
+  const double seconds = median_seconds(request, [&] {
+    Context context{*backend, arena, nullptr, request.precision};
+    const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
+    const Tensor pooled = encoder.embed(context, context.upload(batch.ids), segments);
+    backend->download(vectors.data(), pooled.view);
+    arena.rewind();
+  });
+  return {static_cast<double>(request.batch) / seconds,
+          1e-9 * embedding_flops(config, batch.tokens()) / seconds};
+}
+
+}  // namespace
+
+Speed measure_speed(const SpeedRequest& request) {
+  return request.task == BenchTask::kTrain ? measure_training(request) : measure_embedding(request);
+}
+
+}  // namespace barcodemae

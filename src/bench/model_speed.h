@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Our own rates: a training step and an embedding as users run them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tensor/view.h"
+
+namespace barcodemae {
+
+enum class BenchTask { kTrain, kEmbed };
+
+struct SpeedRequest {
+  std::string preset;
+  BenchTask task = BenchTask::kTrain;
+  DType precision = DType::kFloat32;
+  std::int64_t batch = 32;
+  int repeats = 3;     ///< at least
+  double seconds = 2;  ///< goes on repeating until so much time has passed
+};
+
+struct Speed {
+  double samples_per_s = 0;  ///< median of the repeats
+  double gflops = 0;         ///< by the FLOPs of nn/flops.h
+};
+
+/// Barcodes of 660 random bases, 110 tokens, half of them masked for training. One repeat is a
+/// whole step: forward, backward, AdamW and the new compute copies; or a batch embedded.
+Speed measure_speed(const SpeedRequest& request);
+
+}  // namespace barcodemae

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/machine.h"
+#include "bench/bench.h"
+#include "cli/command.h"
+#include "cli/common_options.h"
+#include "nn/presets.h"
+
+namespace barcodemae {
+namespace {
+
+struct BenchCommandOptions {
+  BenchOptions bench;
+  std::string json;
+};
+
+void run(const BenchCommandOptions& options) {
+  if (options.bench.precisions == std::vector<std::string>{"bf16"} &&
+      machine().simd < SimdLevel::kAvx512) {
+    throw UserError(
+        "--precision bf16 needs a CPU with AVX-512; this one has {}\nUse --precision f32.",
+        to_string(machine().simd));
+  }
+  const BenchReport report = run_bench(options.bench);
+  if (!options.json.empty()) write_file_atomically(options.json, to_json(report).dump(2) + "\n");
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& application) {
+  auto options = std::make_shared<BenchCommandOptions>();
+  CLI::App& command = *application.add_subcommand(
+      "bench", "Measure training and embedding beside the matrix library's own rate");
+  command.add_option("--preset", options->bench.presets, "Models to measure")
+      ->check(CLI::IsMember(preset_names()))
+      ->capture_default_str();
+  command.add_option("--task", options->bench.tasks, "train, embed")
+      ->check(CLI::IsMember({"train", "embed"}))
+      ->capture_default_str();
+  command.add_option("--precision", options->bench.precisions, "f32, bf16")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
+  within(command.add_option("--batch", options->bench.batches, "Barcodes in a step")
+             ->capture_default_str(),
+         1, 65536);
+  command.add_flag("--quick", options->bench.quick, "The first batch size, one repeat");
+  command.add_option("--json", options->json, "Write the results to this file too");
+  command.footer(
+      "Examples:\n"
+      "  barcodemae bench --quick\n"
+      "  barcodemae bench --preset base --precision bf16 --batch 32 --json bench.json");
+  add_common_options(command);
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace barcodemae
