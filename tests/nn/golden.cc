@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "golden.h"
+
+#include <cstring>
+
+namespace barcodemae {
+
+Golden::Golden(const std::string& name)
+    : file(std::string(BARCODEMAE_TEST_DATA) + "/golden/" + name + ".safetensors") {
+  const auto integer = [&](const std::string& key) { return static_cast<int>(number(key)); };
+  const auto transformer = [&](const std::string& part) -> TransformerConfig {
+    return {.width = integer(part + "_width"),
+            .layers = integer(part + "_layers"),
+            .heads = integer(part + "_heads"),
+            .feed_forward = integer(part + "_feed_forward")};
+  };
+  config.encoder = transformer("encoder");
+  config.decoder = transformer("decoder");
+  config.k = integer("k");
+  config.vocabulary = config.kmers() + 2;
+  config.max_positions = integer("max_positions");
+  config.dropout = 0;
+  config.head = integer("base_head") != 0 ? HeadKind::kBase : HeadKind::kKmer;
+  masked_weight = number("masked_weight");
+
+  batch.ids = integers("ids");
+  batch.positions = integers("positions");
+  batch.begins = integers("begins");
+  batch.records = integers("records");
+  plan.encoder_rows = integers("encoder_rows");
+  plan.encoder_begins = integers("encoder_begins");
+  plan.masked_rows = integers("masked_rows");
+  plan.visible_rows = integers("visible_rows");
+  counts = {static_cast<std::int64_t>(plan.masked_rows.size()),
+            static_cast<std::int64_t>(plan.visible_rows.size())};
+}
+
+std::vector<std::int32_t> Golden::integers(const std::string& name) const {
+  const auto bytes = file.bytes(name);
+  std::vector<std::int32_t> values(bytes.size() / sizeof(std::int32_t));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+void Golden::load_weights(Parameters& parameters) const {
+  for (const auto& [name, rows, cols] : parameters.names()) {
+    parameters.upload(name, floats("weights/" + name, rows, cols));
+  }
+}
+
+}  // namespace barcodemae

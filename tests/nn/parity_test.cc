@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// The whole model against PyTorch and transformers, on every backend.
+//
+// Float32 bounds: hidden states and losses within 1e-5, each gradient within 1e-4 · max|g| + 1e-7.
+//
+// Bfloat16 rounds every stored activation and weight to 8 bits: an error of up to 2⁻⁹ (0.2 %), 0.11
+// % in the mean square, each time. LayerNorm keeps rows of deviation about 1, so errors of
+// roundings in turn add like independent ones: some 20 of them on the way through encoder and
+// decoder, 0.11 % · √20 = 0.5 %; the golden weights (deviation 0.2, ten times BERT's) amplify them
+// a few times over. Bounds: 3 % of hidden states (root mean square, relative), 0.03 nats, and 10 %
+// of a gradient (Euclidean norm), which went the way twice.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "backend/backends.h"
+#include "golden.h"
+#include "model_run.h"
+
+namespace barcodemae {
+namespace {
+
+struct Device {
+  std::string name;
+  std::function<std::unique_ptr<Backend>()> make;
+};
+void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
+
+const Device kReference{"reference", make_reference_backend};
+const Device kCpu{"cpu", make_cpu_backend};
+
+double largest(const std::vector<float>& values) {
+  double most = 0;
+  for (const float value : values) most = std::max(most, std::abs(double{value}));
+  return most;
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double most = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const double difference = std::abs(double{a[i]} - double{b[i]});
+    most = std::isnan(difference) ? INFINITY : std::max(most, difference);
+  }
+  return most;
+}
+
+class Float32Parity : public testing::TestWithParam<std::tuple<Device, std::string>> {
+ protected:
+  Float32Parity()
+      : golden(std::get<1>(GetParam())),
+        run(std::get<0>(GetParam()).make(), golden.config, DType::kFloat32) {
+    golden.load_weights(run.parameters);
+  }
+  Golden golden;
+  ModelRun run;
+};
+
+TEST_P(Float32Parity, HiddenStates) {
+  run.context.tape = nullptr;
+  const auto tokens = golden.batch.tokens();
+  const auto visible = static_cast<std::int64_t>(golden.plan.encoder_rows.size());
+  const auto [width, decoder_width] =
+      std::pair{golden.config.encoder.width, golden.config.decoder.width};
+
+  const View encoded =
+      run.run([&] { return run.model.encode(run.context, golden.batch, golden.plan); }).view;
+  const std::vector<float> hidden = run.download(encoded);
+  EXPECT_LE(distance(hidden, golden.floats("encoder_hidden", visible, width)), 1e-5);
+  // What the packed encoder leaves out is what a full-length one would exclude from attention.
+  EXPECT_LE(distance(hidden, golden.floats("encoder_hidden_full", visible, width)), 1e-5);
+  run.arena.rewind();
+
+  const View decoded =
+      run.run([&] {
+           const Segments segments = make_segments(run.context, golden.batch.begins,
+                                                   golden.batch.records, golden.batch.positions);
+           const Tensor encoder_output = run.model.encode(run.context, golden.batch, golden.plan);
+           return run.model.decode(run.context, encoder_output, golden.plan, segments);
+         })
+          .view;
+  EXPECT_LE(distance(run.download(decoded), golden.floats("decoder_hidden", tokens, decoder_width)),
+            1e-5);
+  run.arena.rewind();
+
+  const View pooled = run.run([&] {
+                           const Segments segments =
+                               make_segments(run.context, golden.batch.begins, golden.batch.records,
+                                             golden.batch.positions);
+                           return run.model.encoder().embed(
+                               run.context, run.context.upload(golden.batch.ids), segments);
+                         })
+                          .view;
+  EXPECT_LE(
+      distance(run.download(pooled), golden.floats("pooled", golden.batch.sequences(), width)),
+      1e-5);
+}
+
+TEST_P(Float32Parity, LossesAndGradients) {
+  const auto losses = run.train(golden.batch, golden.plan, golden.counts, golden.masked_weight);
+  ASSERT_EQ(losses.size(), golden.masked_weight < 1 ? 2u : 1u);
+  const char* const names[] = {"masked_loss", "visible_loss"};
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    const auto expected = golden.floats(names[i], 1, 2);
+    EXPECT_NEAR(losses[i][0], expected[0], 1e-5);
+    EXPECT_EQ(losses[i][1], expected[1]) << "tokens reconstructed";
+  }
+  for (const auto& [name, rows, cols] : run.parameters.names()) {
+    const auto expected = golden.floats("gradients/" + name, rows, cols);
+    EXPECT_LE(distance(run.parameters.download_gradient(name), expected),
+              1e-4 * largest(expected) + 1e-7)
+        << name << ", largest " << largest(expected);
+  }
+}
+
+// Key biases have no gradient but rounding noise, which AdamW blows up to full steps: softmax does
+// not change when all scores of a query do. Elsewhere the three steps of 4e-5 … 6e-4 must agree to
+// 1 % of the path.
+TEST_P(Float32Parity, ThreeSteps) {
+  const auto schedule = golden.floats("schedule", 3, 2);
+  double path = 0;
+  for (int step = 0; step < 3; ++step) {
+    run.train(golden.batch, golden.plan, golden.counts, golden.masked_weight);
+    AdamWStep adamw;
+    adamw.learning_rate = schedule[static_cast<std::size_t>(2 * step)];
+    adamw.beta1 = schedule[static_cast<std::size_t>(2 * step + 1)];
+    adamw.weight_decay = golden.number("weight_decay");
+    adamw.bias_correction1 = 1 - std::pow(adamw.beta1, step + 1);
+    adamw.bias_correction2 = 1 - std::pow(adamw.beta2, step + 1);
+    run.backend->adamw(run.parameters, adamw);
+    path += adamw.learning_rate;
+  }
+  for (const auto& [name, rows, cols] : run.parameters.names()) {
+    if (name.ends_with("key.bias")) continue;
+    EXPECT_LE(distance(run.parameters.download(name), golden.floats("stepped/" + name, rows, cols)),
+              0.01 * path)
+        << name;
+    EXPECT_GE(distance(golden.floats("weights/" + name, rows, cols),
+                       golden.floats("stepped/" + name, rows, cols)),
+              0.5 * path)
+        << name << " hardly moved: the test says nothing";
+  }
+}
+
+// |a − b| / |b|
+double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    difference += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+    norm += double{b[i]} * b[i];
+  }
+  return std::sqrt(difference / norm);
+}
+
+class BFloat16Parity : public testing::TestWithParam<std::string> {
+ protected:
+  BFloat16Parity() : golden(GetParam()), run(make_cpu_backend(), golden.config, DType::kBFloat16) {
+    golden.load_weights(run.parameters);
+  }
+  Golden golden;
+  ModelRun run;
+};
+
+TEST_P(BFloat16Parity, HiddenStates) {
+  const View decoded =
+      run.run([&] {
+           const Segments segments = make_segments(run.context, golden.batch.begins,
+                                                   golden.batch.records, golden.batch.positions);
+           const Tensor encoded = run.model.encode(run.context, golden.batch, golden.plan);
+           return run.model.decode(run.context, encoded, golden.plan, segments);
+         })
+          .view;
+  EXPECT_LE(relative_distance(run.download(decoded),
+                              golden.floats("decoder_hidden", golden.batch.tokens(),
+                                            golden.config.decoder.width)),
+            0.03);
+}
+
+TEST_P(BFloat16Parity, LossesAndGradients) {
+  const auto losses = run.train(golden.batch, golden.plan, golden.counts, golden.masked_weight);
+  EXPECT_NEAR(losses[0][0], golden.floats("masked_loss", 1, 2)[0], 0.03);
+  for (const auto& [name, rows, cols] : run.parameters.names()) {
+    if (name.ends_with("key.bias")) continue;  // none but rounding noise
+    EXPECT_LE(relative_distance(run.parameters.download_gradient(name),
+                                golden.floats("gradients/" + name, rows, cols)),
+              0.1)
+        << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, BFloat16Parity,
+                         testing::Values("kmer_head", "wider_decoder", "base_head"),
+                         [](const auto& test) { return test.param; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Backends, Float32Parity,
+    testing::Combine(testing::Values(kReference, kCpu),
+                     testing::Values("kmer_head", "wider_decoder", "base_head")),
+    [](const auto& test) { return std::get<0>(test.param).name + "_" + std::get<1>(test.param); });
+
+}  // namespace
+}  // namespace barcodemae
