@@ -5,17 +5,18 @@
 #include <cmath>
 #include <string_view>
 
-#include "base/error.h"
-
 namespace barcodemae {
 namespace {
 
 /// Equilibrium frequencies of A, C, G, T at neutral sites: the third codon positions of arthropod
 /// barcodes.
-constexpr std::array<double, 4> kFrequencies = {0.44, 0.09, 0.04, 0.43};
-constexpr double kKappa = 14;
+constexpr std::array<double, 4> kFrequencies = {0.50, 0.08, 0.04, 0.38};
+constexpr double kKappa = 12;
+constexpr std::uint32_t kPositions = 3 * kCodonCount;
+/// Added to the exponential mutation rates of mean 1.
+constexpr double kLowestRate = 0.05;
 /// Share of the codons that accept other amino acids, and what amino-acid changes are slowed by.
-constexpr double kVariableSites = 0.42, kReplacementRate = 0.25;
+constexpr double kVariableSites = 0.65, kReplacementRate = 0.3;
 
 /// Share of each amino acid in COI, in per mille: many Leu, Ile, Gly, Phe, few charged ones.
 struct Composition {
@@ -23,15 +24,25 @@ struct Composition {
   int per_mille;
   std::string_view similar;  ///< what may take its place where the site is variable
 };
-constexpr std::array<Composition, 20> kComposition = {{
-    {'L', 160, "IMFV"}, {'I', 100, "VLMT"}, {'G', 90, "SA"},   {'F', 80, "LYIM"}, {'S', 85, "TNAG"},
-    {'A', 75, "SGTV"},  {'T', 65, "SAIV"},  {'M', 65, "LIVT"}, {'P', 60, "SA"},   {'N', 58, "SDHT"},
-    {'V', 58, "IAML"},  {'D', 28, "EN"},    {'H', 25, "NQY"},  {'W', 22, "L"},    {'R', 22, "KQ"},
-    {'Y', 22, "FH"},    {'E', 14, "DQ"},    {'Q', 12, "HEK"},  {'K', 6, "RQN"},   {'C', 3, "S"},
-}};
+constexpr std::array<Composition, 20> kComposition = {
+    {{'L', 150, "IMFV"}, {'I', 80, "VLMT"}, {'G', 92, "SA"},   {'F', 70, "LYIM"}, {'S', 82, "TNAG"},
+     {'A', 85, "SGTV"},  {'T', 57, "SAIV"}, {'M', 47, "LIVT"}, {'P', 60, "SA"},   {'N', 42, "SDHT"},
+     {'V', 70, "IAML"},  {'D', 30, "EN"},   {'H', 26, "NQY"},  {'W', 23, "L"},    {'R', 23, "KQ"},
+     {'Y', 22, "FH"},    {'E', 16, "DQ"},   {'Q', 14, "HEK"},  {'K', 7, "RQN"},   {'C', 4, "S"}}};
 
 // Levels of the random streams that are not ranks of the taxonomy; see phylogeny.cc.
 constexpr std::uint32_t kProfileStep = 0x100;
+
+/// How often mutation alone would have an amino acid.
+double codon_weight(int acid) {
+  double sum = 0;
+  for (std::uint8_t codon = 0; codon < 64; ++codon) {
+    if (translate(codon) == acid) {
+      sum += kFrequencies[codon >> 4] * kFrequencies[(codon >> 2) & 3] * kFrequencies[codon & 3];
+    }
+  }
+  return sum;
+}
 
 bool is_transition(int a, int b) { return (a ^ b) == 2; }
 
@@ -58,14 +69,31 @@ ProteinProfile::ProteinProfile(std::uint64_t seed) {
   for (std::size_t site = 0; site < best_.size(); ++site) {
     fitness_[site][best_[site]] = 1;
     if (random.uniform() >= kVariableSites) continue;
-    const double laxity = random.uniform();
+    const double laxity = std::sqrt(random.uniform());
     const auto entry = std::find_if(kComposition.begin(), kComposition.end(), [&](const auto& e) {
       return amino_acid(e.amino_acid) == best_[site];
     });
-    for (const char other : entry->similar) {
-      fitness_[site][static_cast<std::size_t>(amino_acid(other))] =
-          static_cast<float>(laxity * random.uniform());
+    for (const char letter : entry->similar) {
+      const int other = amino_acid(letter);
+      // Not to be outweighed by the codons that mutation favours: AT-rich ones.
+      const double handicap = std::min(1.0, codon_weight(best_[site]) / codon_weight(other));
+      fitness_[site][static_cast<std::size_t>(other)] =
+          static_cast<float>(laxity * random.uniform() * handicap);
     }
+  }
+
+  // Among-site rate variation: a Gamma distribution of shape 1.
+  std::array<double, kPositions> cumulative{};
+  double sum_of_rates = 0;
+  for (double& rate : cumulative) {
+    sum_of_rates += kLowestRate + draw_exponential(1, random);
+    rate = sum_of_rates;
+  }
+  std::uint16_t position = 0;
+  for (std::size_t i = 0; i < struck_.size(); ++i) {
+    const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(struck_.size());
+    while (cumulative[position] < share * sum_of_rates) ++position;
+    struck_[i] = position;
   }
 }
 
@@ -98,10 +126,9 @@ MutationModel::MutationModel(double at_bias) {
 
 void MutationModel::evolve(CodonSequence& codons, double length, const ProteinProfile& profile,
                            RandomSequence& random) const {
-  constexpr std::uint32_t kPositions = 3 * kCodonCount;
   const int proposals = draw_poisson(length * proposals_per_substitution_ * kPositions, random);
   for (int i = 0; i < proposals; ++i) {
-    const std::uint32_t position = random.below(kPositions);
+    const std::uint32_t position = profile.draw_position(random);
     const double number = random() * 0x1p-32;
     std::uint8_t& codon = codons[position / 3];
     const int shift = 4 - 2 * static_cast<int>(position % 3);
@@ -151,6 +178,10 @@ int draw_poisson(double mean, RandomSequence& random) {
     for (double product = random.uniform(); product > limit; product *= random.uniform()) ++events;
   }
   return events;
+}
+
+double draw_exponential(double mean, RandomSequence& random) {
+  return -mean * std::log(1 - random.uniform());
 }
 
 }  // namespace barcodemae

@@ -17,7 +17,8 @@ namespace barcodemae {
 inline constexpr int kCodonCount = 240;
 using CodonSequence = std::array<std::uint8_t, kCodonCount>;
 
-/// How well each amino acid does at each codon, relative to the best one.
+/// How well each amino acid does at each codon, relative to the best one, and how often each base
+/// mutates.
 class ProteinProfile {
  public:
   /// A random protein with the amino-acid composition typical of COI. Most of its sites accept
@@ -28,10 +29,15 @@ class ProteinProfile {
     return fitness_[static_cast<std::size_t>(codon)][static_cast<std::size_t>(amino_acid)];
   }
   int best(int codon) const { return best_[static_cast<std::size_t>(codon)]; }
+  /// A position where the next mutation strikes: some mutate often, some hardly ever.
+  std::uint32_t draw_position(RandomSequence& random) const {
+    return struck_[random() % struck_.size()];
+  }
 
  private:
   std::array<std::array<float, kAminoAcidCount + 1>, kCodonCount> fitness_{};  // 0 for the stop
   std::array<std::uint8_t, kCodonCount> best_{};
+  std::array<std::uint16_t, 8192> struck_{};  // positions, each as often as it mutates
 };
 
 /// Mutation as in the model of Hasegawa, Kishino and Yano (J. Mol. Evol. 22, 1985): towards the
@@ -59,5 +65,6 @@ class MutationModel {
 
 /// A number of events with the given mean, by Poisson's law.
 int draw_poisson(double mean, RandomSequence& random);
+double draw_exponential(double mean, RandomSequence& random);
 
 }  // namespace barcodemae

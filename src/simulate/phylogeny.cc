@@ -13,22 +13,12 @@ namespace {
 /// classes down to the BINs of a species. Chosen so that distances within species, genus, family,
 /// order and class come near those of arthropod barcodes (0.016, 0.11, 0.17, 0.22, 0.26 of the
 /// bases).
-constexpr std::array<double, kLevelCount> kDepths = {0.8, 0.45, 0.3, 0.22, 0.26, 0.05};
+constexpr std::array<double, kLevelCount> kDepths = {3, 2.5, 1.6, 0.8, 0.65, 0.16};
 /// How much the AT bias changes from a taxon to its children.
-constexpr std::array<double, kLevelCount> kBiasDeviations = {0.3, 0.3, 0.25, 0.15, 0, 0};
+constexpr std::array<double, kLevelCount> kBiasDeviations = {0.4, 0.4, 0.4, 0.25, 0, 0};
 /// Substitutions per site before the first split: enough to forget how the ancestor was made.
 constexpr double kBurnIn = 4;
-/// The depth of a single taxon's tree is Gamma distributed with this shape (an integer) around the
-/// mean: old and young genera.
-constexpr int kDepthShape = 3;
-
 constexpr std::uint32_t kAncestorStep = 0x101, kBiasStep = 0x110;
-
-double draw_gamma_with_mean_one(int shape, RandomSequence& random) {
-  double sum = 0;
-  for (int i = 0; i < shape; ++i) sum -= std::log(1 - random.uniform());
-  return sum / shape;
-}
 
 /// Grows the tree of one taxon's children: tips divide between the two sides of a fork as in a Yule
 /// process, uniformly; the more tips a side has, the sooner it forks again.
@@ -88,7 +78,7 @@ Phylogeny::Phylogeny(const Taxonomy& taxonomy, const ProteinProfile& profile, st
         child_bias[static_cast<std::size_t>(child)] = parent_bias + static_cast<float>(change);
       }
       RandomSequence random(seed, Stream::kSimulate, number, index);
-      const double depth = kDepths[number] * draw_gamma_with_mean_one(kDepthShape, random);
+      const double depth = draw_exponential(kDepths[number], random);
       const MutationModel model(parent_bias);
       TreeGrower(model, profile, random)
           .grow(parents[static_cast<std::size_t>(parent)], depth,

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <string_view>
 #include <vector>
 
@@ -22,7 +21,7 @@ namespace {
 constexpr int kRegionBegin = 29, kRegionLength = 658, kShortest = 500;
 constexpr int kStretchLength = 3 * kCodonCount;
 /// Mean branch length from a BIN's ancestor to an individual, exponentially distributed by BIN.
-constexpr double kIndividualDepth = 0.006;
+constexpr double kIndividualDepth = 0.01;
 /// Mean number of bases missing at an end of a truncated record.
 constexpr double kMeanMissing = 35;
 /// Share of the records that run beyond the region, and by how many bases at most.
@@ -40,10 +39,6 @@ constexpr std::array<std::string_view, 12> kCountries = {
 
 // Steps of the random stream, apart from those of taxonomy and phylogeny.
 constexpr std::uint32_t kRecordStep = 0x400, kBinDepthStep = 0x401, kOrderStep = 0x402;
-
-double draw_exponential(double mean, RandomSequence& random) {
-  return -mean * std::log(1 - random.uniform());
-}
 
 void check_share(const char* option, double value) {
   if (!(value >= 0 && value <= 1)) {

@@ -30,14 +30,24 @@ constexpr std::uint32_t kSizeStep = 0x200, kBinStep = 0x300, kSplitStep = 0x301;
 std::vector<std::int64_t> divide(std::int64_t total, std::int64_t groups, RandomSequence random) {
   std::vector<double> weights(static_cast<std::size_t>(groups));
   for (double& weight : weights) weight = std::exp(kLogSizeDeviation * random.normal());
-  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-  const auto spare = static_cast<double>(total - groups);
+  // What a group of this scale has beyond its one member; the scale that makes up the total is
+  // found by bisection.
+  const auto spare = [](double weight, double scale) { return std::max(0.0, scale * weight - 1); };
+  const auto wanted = static_cast<double>(total - groups);
+  double low = 0,
+         high = 2 * static_cast<double>(total) / *std::max_element(weights.begin(), weights.end());
+  for (int step = 0; step < 60; ++step) {
+    const double scale = (low + high) / 2;
+    double sum = 0;
+    for (const double weight : weights) sum += spare(weight, scale);
+    (sum < wanted ? low : high) = scale;
+  }
   std::vector<std::int64_t> begins{0};
   begins.reserve(weights.size() + 1);
-  double share = 0;
+  double sum = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    share += weights[i] / sum;
-    begins.push_back(static_cast<std::int64_t>(i + 1) + std::llround(share * spare));
+    sum += spare(weights[i], low);
+    begins.push_back(static_cast<std::int64_t>(i + 1) + std::llround(sum));
   }
   begins.back() = total;
   return begins;
