@@ -9,8 +9,28 @@
 #include "base/progress.h"
 #include "tensor/backend.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define BARCODEMAE_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BARCODEMAE_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifdef BARCODEMAE_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace barcodemae {
 namespace {
+
+// With the address sanitizer, memory of the arena that no block owns must not be touched.
+#ifdef BARCODEMAE_ADDRESS_SANITIZER
+void forbid(void* memory, std::size_t bytes) { ASAN_POISON_MEMORY_REGION(memory, bytes); }
+void permit(void* memory, std::size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memory, bytes); }
+#else
+void forbid(void*, std::size_t) {}
+void permit(void*, std::size_t) {}
+#endif
 
 constexpr std::size_t kAlignment = 64;
 
@@ -23,8 +43,14 @@ std::byte* const kNowhere = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 62
 
 }  // namespace
 
-Arena::~Arena() {
-  if (memory_ != nullptr) backend_.release(memory_, capacity_);
+Arena::~Arena() { give_memory_back(); }
+
+void Arena::give_memory_back() {
+  if (memory_ == nullptr) return;
+  permit(memory_, capacity_);
+  backend_.release(memory_, capacity_);
+  memory_ = nullptr;
+  capacity_ = 0;
 }
 
 void Arena::begin_measuring() {
@@ -43,9 +69,7 @@ void Arena::reserve(std::size_t bytes) {
   BARCODEMAE_CHECK(allocated_.empty(), "{} blocks are still in use", allocated_.size());
   bytes = round_up(bytes);
   if (bytes <= capacity_) return;
-  if (memory_ != nullptr) backend_.release(memory_, capacity_);
-  memory_ = nullptr;
-  capacity_ = 0;
+  give_memory_back();
   const std::size_t available = available_memory_bytes();
   if (bytes > available) {
     throw UserError(
@@ -55,6 +79,7 @@ void Arena::reserve(std::size_t bytes) {
   }
   memory_ = static_cast<std::byte*>(backend_.allocate(bytes));
   capacity_ = bytes;
+  forbid(memory_, capacity_);
 }
 
 Bytes Arena::allocate(std::size_t bytes) {
@@ -81,7 +106,9 @@ Bytes Arena::allocate(std::size_t bytes) {
     high_water_ = std::max(high_water_, end_);
   }
   allocated_.emplace(offset, size);
-  return {(measuring_ ? kNowhere : memory_) + offset, bytes};
+  if (measuring_) return {kNowhere + offset, bytes};
+  permit(memory_ + offset, bytes);
+  return {memory_ + offset, bytes};
 }
 
 View Arena::allocate(std::int64_t rows, std::int64_t cols, DType dtype) {
@@ -100,6 +127,7 @@ void Arena::release(void* block) {
   BARCODEMAE_CHECK(it != allocated_.end(), "released a block that is not in use");
   std::size_t offset = it->first, size = it->second;
   allocated_.erase(it);
+  if (!measuring_) forbid(memory_ + offset, size);
   // Merge with the hole behind, the hole before, and the unused end.
   if (const auto next = free_.find(offset + size); next != free_.end()) {
     size += next->second;
@@ -125,6 +153,7 @@ void Arena::rewind() {
   allocated_.clear();
   end_ = 0;
   high_water_ = 0;
+  if (memory_ != nullptr) forbid(memory_, capacity_);
 }
 
 }  // namespace barcodemae

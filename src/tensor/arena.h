@@ -46,6 +46,8 @@ class Arena {
   void rewind();
 
  private:
+  void give_memory_back();
+
   Backend& backend_;
   std::byte* memory_ = nullptr;
   std::size_t capacity_ = 0, high_water_ = 0;

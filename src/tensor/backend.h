@@ -93,7 +93,7 @@ struct KernelMemory {
 struct AdamWStep {
   double learning_rate = 0;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
-  /// 1 − Π β over the steps so far: with a cycling β₁, PyTorch's 1 − β₁^t of the current β₁.
+  /// 1 − βᵗ at step t = 1, 2, …; of the current β₁ while it cycles, as PyTorch does.
   double bias_correction1 = 1, bias_correction2 = 1;
   double gradient_scale = 1;  ///< multiplies every gradient first (clipping)
 };

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "backend/backends.h"
+#include "base/random.h"
+#include "base/threads.h"
 #include "golden.h"
 #include "model_run.h"
 #include "nn/presets.h"
@@ -138,6 +140,41 @@ TEST(MaskedAutoencoderTest, GradientsAddUpOverMicroBatches) {
       ASSERT_NEAR(whole[i][j], parts[i][j], 1e-7 + 1e-6 * std::abs(whole[i][j])) << i;
     }
   }
+}
+
+// Same bits for any number of threads, dropout included.
+TEST(MaskedAutoencoderTest, ThreadsDoNotMatter) {
+  ModelConfig config = preset("tiny");
+  config.k = 3;
+  config.vocabulary = 66;
+  PackedBatch batch;
+  RandomSequence random(1, Stream::kSimulate);
+  for (std::int32_t record = 0; record < 40; ++record) {
+    TokenSequence sequence;
+    for (std::int32_t t = 0; t < 5 + 2 * record; ++t) {
+      sequence.ids.push_back(config.first_kmer() + static_cast<std::int32_t>(random.below(64)));
+      sequence.positions.push_back(t);
+    }
+    batch.append(sequence, record);
+  }
+  const MaskingPlan plan =
+      plan_masking(batch, MaskingScheme::kBernoulli, 0.5, config.first_kmer(), 1, 0);
+  const auto results = [&](int threads) {
+    const int before = thread_count();
+    set_thread_count(threads);
+    ModelRun run(make_cpu_backend(), config, DType::kFloat32);
+    run.context.seed = 11;
+    run.parameters.initialise(5);
+    auto all = run.train(batch, plan, {batch.tokens(), batch.tokens()}, 0.9);
+    for (const auto& shape : run.parameters.names()) {
+      all.push_back(run.parameters.download_gradient(shape.name));
+    }
+    set_thread_count(before);
+    return all;
+  };
+  const auto one = results(1);
+  EXPECT_EQ(one, results(2));
+  EXPECT_EQ(one, results(3));
 }
 
 PackedBatch batch_of(const std::vector<std::vector<std::int32_t>>& sequences) {
