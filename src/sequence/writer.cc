@@ -19,7 +19,7 @@ namespace {
 enum class Layout { kCsv, kTsv, kFasta };
 enum class Compression { kNone, kGzip, kZstd };
 
-constexpr int kGzipLevel = 1, kZstdLevel = 3;
+constexpr int kGzipLevel = 1, kZstdLevel = 1;
 
 std::string gzip(std::string_view text) {
   z_stream stream{};

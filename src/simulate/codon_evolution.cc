@@ -44,7 +44,7 @@ double codon_weight(int acid) {
   return sum;
 }
 
-bool is_transition(int a, int b) { return (a ^ b) == 2; }
+bool is_transition(std::size_t a, std::size_t b) { return (a ^ b) == 2; }
 
 }  // namespace
 
@@ -89,11 +89,12 @@ ProteinProfile::ProteinProfile(std::uint64_t seed) {
     sum_of_rates += kLowestRate + draw_exponential(1, random);
     rate = sum_of_rates;
   }
-  std::uint16_t position = 0;
+  std::size_t position = 0;
   for (std::size_t i = 0; i < struck_.size(); ++i) {
     const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(struck_.size());
     while (cumulative[position] < share * sum_of_rates) ++position;
-    struck_[i] = position;
+    struck_[i] = {static_cast<std::uint8_t>(position / 3),
+                  static_cast<std::uint8_t>(4 - 2 * (position % 3))};
   }
 }
 
@@ -106,20 +107,22 @@ MutationModel::MutationModel(double at_bias) {
   }
   for (double& frequency : frequencies_) frequency /= sum;
 
+  std::array<std::array<double, 4>, 4> cumulative{};
   double largest = 0, mean = 0;
-  for (int from = 0; from < 4; ++from) {
+  for (std::size_t from = 0; from < 4; ++from) {
     double rate = 0;
-    for (int to = 0; to < 4; ++to) {
-      if (to != from) {
-        rate += frequencies_[static_cast<std::size_t>(to)] * (is_transition(from, to) ? kKappa : 1);
-      }
-      cumulative_[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)] = rate;
+    for (std::size_t to = 0; to < 4; ++to) {
+      if (to != from) rate += frequencies_[to] * (is_transition(from, to) ? kKappa : 1);
+      cumulative[from][to] = rate;
     }
     largest = std::max(largest, rate);
-    mean += frequencies_[static_cast<std::size_t>(from)] * rate;
+    mean += frequencies_[from] * rate;
   }
-  for (auto& row : cumulative_) {
-    for (double& rate : row) rate /= largest;
+  for (std::size_t from = 0; from < 4; ++from) {
+    for (std::size_t to = 0; to < 4; ++to) {
+      cumulative_[from][to] =
+          static_cast<std::uint32_t>(std::ldexp(cumulative[from][to] / largest, kChanceBits));
+    }
   }
   proposals_per_substitution_ = largest / mean;
 }
@@ -128,25 +131,23 @@ void MutationModel::evolve(CodonSequence& codons, double length, const ProteinPr
                            RandomSequence& random) const {
   const int proposals = draw_poisson(length * proposals_per_substitution_ * kPositions, random);
   for (int i = 0; i < proposals; ++i) {
-    const std::uint32_t position = profile.draw_position(random);
-    const double number = random() * 0x1p-32;
-    std::uint8_t& codon = codons[position / 3];
-    const int shift = 4 - 2 * static_cast<int>(position % 3);
-    const int from = (codon >> shift) & 3;
-    const auto& cumulative = cumulative_[static_cast<std::size_t>(from)];
-    if (number >= cumulative[3]) continue;
-    int to = 0;
-    while (number >= cumulative[static_cast<std::size_t>(to)]) ++to;
+    const std::uint32_t word = random(), chance = word >> ProteinProfile::kStruckBits;
+    const auto [site, shift] = profile.struck(word & ((1u << ProteinProfile::kStruckBits) - 1));
+    const std::uint8_t codon = codons[site];
+    const auto from = static_cast<std::size_t>((codon >> shift) & 3);
+    const auto& cumulative = cumulative_[from];
+    if (chance >= cumulative[3]) continue;
+    const std::size_t to = std::size_t{chance >= cumulative[0]} + (chance >= cumulative[1]) +
+                           (chance >= cumulative[2]);
     const auto mutant = static_cast<std::uint8_t>(codon ^ ((from ^ to) << shift));
     const int old_acid = translate(codon), new_acid = translate(mutant);
     if (old_acid != new_acid) {
-      const int site = static_cast<int>(position / 3);
-      const double advantage = profile.fitness(site, new_acid) / profile.fitness(site, old_acid);
-      if (advantage == 0 || random() * 0x1p-32 >= kReplacementRate * std::min(1.0, advantage)) {
+      const float advantage = profile.fitness(site, new_acid) / profile.fitness(site, old_acid);
+      if (advantage == 0 || random() * 0x1p-32 >= kReplacementRate * std::min(1.0f, advantage)) {
         continue;
       }
     }
-    codon = mutant;
+    codons[site] = mutant;
   }
 }
 

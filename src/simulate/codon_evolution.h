@@ -29,15 +29,19 @@ class ProteinProfile {
     return fitness_[static_cast<std::size_t>(codon)][static_cast<std::size_t>(amino_acid)];
   }
   int best(int codon) const { return best_[static_cast<std::size_t>(codon)]; }
-  /// A position where the next mutation strikes: some mutate often, some hardly ever.
-  std::uint32_t draw_position(RandomSequence& random) const {
-    return struck_[random() % struck_.size()];
-  }
+  /// A base at which a mutation strikes, drawn by kStruckBits random bits: some mutate often, some
+  /// hardly ever.
+  struct Struck {
+    std::uint8_t codon;
+    std::uint8_t shift;  ///< of the base's two bits in the codon
+  };
+  static constexpr int kStruckBits = 13;
+  Struck struck(std::uint32_t bits) const { return struck_[bits]; }
 
  private:
   std::array<std::array<float, kAminoAcidCount + 1>, kCodonCount> fitness_{};  // 0 for the stop
   std::array<std::uint8_t, kCodonCount> best_{};
-  std::array<std::uint16_t, 8192> struck_{};  // positions, each as often as it mutates
+  std::array<Struck, std::size_t{1} << kStruckBits> struck_{};  // each as often as it mutates
 };
 
 /// Mutation as in the model of Hasegawa, Kishino and Yano (J. Mol. Evol. 22, 1985): towards the
@@ -58,8 +62,10 @@ class MutationModel {
 
  private:
   std::array<double, 4> frequencies_{};
-  /// Chance that a proposed mutation of base x is one to y or a base before y; the rest is none.
-  std::array<std::array<double, 4>, 4> cumulative_{};
+  static constexpr int kChanceBits = 32 - ProteinProfile::kStruckBits;
+  /// Chance, times 2^kChanceBits, that a proposed mutation of base x is one to y or to a base
+  /// before y; the rest is none.
+  std::array<std::array<std::uint32_t, 4>, 4> cumulative_{};
   double proposals_per_substitution_ = 1;
 };
 

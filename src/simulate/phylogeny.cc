@@ -13,7 +13,7 @@ namespace {
 /// classes down to the BINs of a species. Chosen so that distances within species, genus, family,
 /// order and class come near those of arthropod barcodes (0.016, 0.11, 0.17, 0.22, 0.26 of the
 /// bases).
-constexpr std::array<double, kLevelCount> kDepths = {3, 2.5, 1.6, 0.8, 0.65, 0.16};
+constexpr std::array<double, kLevelCount> kDepths = {3, 2.5, 1.6, 0.8, 0.8, 0.16};
 /// How much the AT bias changes from a taxon to its children.
 constexpr std::array<double, kLevelCount> kBiasDeviations = {0.4, 0.4, 0.4, 0.25, 0, 0};
 /// Substitutions per site before the first split: enough to forget how the ancestor was made.
@@ -76,6 +76,10 @@ Phylogeny::Phylogeny(const Taxonomy& taxonomy, const ProteinProfile& profile, st
       for (std::int64_t child = begin; child < end; ++child) {
         const double change = kBiasDeviations[number] * bias_random.normal();
         child_bias[static_cast<std::size_t>(child)] = parent_bias + static_cast<float>(change);
+      }
+      if (level == Level::kBin && end - begin == 1) {  // the BIN is the species
+        children[static_cast<std::size_t>(begin)] = parents[static_cast<std::size_t>(parent)];
+        return;
       }
       RandomSequence random(seed, Stream::kSimulate, number, index);
       const double depth = draw_exponential(kDepths[number], random);

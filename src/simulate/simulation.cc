@@ -79,12 +79,14 @@ char complement(char base) {
 
 /// The bases [begin, end) of the stretch.
 void write_bases(const CodonSequence& codons, int begin, int end, std::string& out) {
-  out.resize(static_cast<std::size_t>(end - begin));
-  for (int i = begin; i < end; ++i) {
-    const std::uint8_t codon = codons[static_cast<std::size_t>(i / 3)];
-    out[static_cast<std::size_t>(i - begin)] =
-        kBases[static_cast<std::size_t>((codon >> (4 - 2 * (i % 3))) & 3)];
+  out.clear();
+  for (int i = begin / 3; i < (end + 2) / 3; ++i) {
+    const std::uint8_t codon = codons[static_cast<std::size_t>(i)];
+    const char bases[3] = {kBases[codon >> 4], kBases[(codon >> 2) & 3], kBases[codon & 3]};
+    out.append(bases, 3);
   }
+  out.erase(0, static_cast<std::size_t>(begin % 3));
+  out.resize(static_cast<std::size_t>(end - begin));
 }
 
 /// Where a record begins and ends in the stretch.
