@@ -89,6 +89,7 @@ EmbedStreamResult embed_stream(Embedder& embedder, RecordReader& reader,
     }
     read += count;
   }
+  progress.update(read);
   progress.finish();
 
   if (read == 0) {

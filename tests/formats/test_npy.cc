@@ -40,6 +40,7 @@ std::string error_of(const std::string& bytes) {
 
 TEST(Npy, WriterMakesTheBytesOfNumpySave) {
   const auto path = std::filesystem::path(testing::TempDir()) / "barcodemae_written.npy";
+  std::filesystem::remove(path);
   NpyWriter writer(path, 2);
   writer.append(std::vector<float>{1.f, 2.f});
   writer.append(std::vector<float>{3.f, 4.f});

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/command.h"
+#include "cli/common_options.h"
+#include "formats/model_directory.h"
+#include "inference/embed_stream.h"
+#include "inference/embedding_writer.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct EmbedCommandOptions {
+  std::string model, data, out;
+  std::string split, marker_code = ReaderOptions().marker_code;
+  int batch = 32;
+  ComputeOptions compute;
+};
+
+/// X.npy brings X.tsv with it: neither may be what is being read.
+void refuse_to_overwrite_input(const fs::path& data, const fs::path& out) {
+  if (data == "-" || out == "-") return;
+  for (const char* extension : {".npy", ".tsv", ".skipped.tsv"}) {
+    const fs::path written = fs::path(out).replace_extension(extension);
+    std::error_code ignored;
+    if (fs::equivalent(data, written, ignored))
+      throw UserError("--out {} would write {}, which is the input\nChoose another name.",
+                      out.string(), written.string());
+  }
+}
+
+void run(const EmbedCommandOptions& options) {
+  refuse_to_overwrite_input(options.data, options.out);
+  const DType precision = options.compute.activation();
+  const fs::path directory = find_model(options.model);
+  const ModelDescription description = read_model_description(directory);
+  const std::int64_t batch_tokens =
+      std::int64_t{options.batch} * description.coder.tokenizer.max_tokens();
+  Embedder embedder = Embedder::load(directory, {precision, batch_tokens, options.compute.device});
+  print_compute_choice(options.compute, precision);
+
+  RecordReader reader(options.data, {options.marker_code});
+  const bool anchored = description.coder.profile.has_value();
+  EmbeddingWriter writer(options.out, {embedder.width(), reader.has_splits(), anchored});
+  const EmbedStreamResult result = embed_stream(
+      embedder, reader, {options.split},
+      [&](const Record& record, const Placement& placement, std::span<const float> vector) {
+        writer.append(record, placement, vector);
+      });
+  writer.commit(result.skips);
+
+  if (const std::string summary = reader.report().summary(options.data); !summary.empty())
+    log_info("{}", summary);
+  if (anchored)
+    log_info(
+        "{} of {} records lie in the marker that the model knows; the others were embedded as they "
+        "are",
+        format_count(result.embedded - result.unexplained), format_count(result.embedded));
+  if (!result.skips.empty() && !writer.skipped_path().empty())
+    log_warn("{} records could not be embedded: {} lists them",
+             format_count(static_cast<std::int64_t>(result.skips.size())),
+             writer.skipped_path().string());
+  if (options.out != "-")
+    log_info("{} vectors of {} dimensions in {}", format_count(result.embedded), embedder.width(),
+             options.out);
+}
+
+}  // namespace
+
+void add_embed_command(CLI::App& application) {
+  CLI::App& command = *application.add_subcommand("embed", "Turn barcodes into vectors by a model");
+  auto options = std::make_shared<EmbedCommandOptions>();
+  command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
+      ->required();
+  command
+      .add_option("DATA", options->data,
+                  "Barcodes: FASTA, FASTQ, CSV or TSV, plain, .gz or .zst; - for standard input")
+      ->required();
+  command
+      .add_option(
+          "--out", options->out,
+          "X.npy (ids and labels go to X.tsv), X.tsv, or - for TSV on standard output; records "
+          "that cannot be embedded are listed in X.skipped.tsv")
+      ->required();
+  command.add_option("--split", options->split, "Only records of this split; default: all");
+  command
+      .add_option("--marker-code", options->marker_code,
+                  "Only records of this marker_code, where the file has that column; empty: all")
+      ->capture_default_str();
+  within(command
+             .add_option("--batch", options->batch,
+                         "Full-length barcodes per forward pass; without influence on the vectors")
+             ->capture_default_str(),
+         1, 65536);
+  add_compute_options(command, options->compute);
+  add_common_options(command);
+  command.footer(
+      "Examples:\n"
+      "  barcodemae embed coi-small barcodes.fasta.gz --out barcodes.npy\n"
+      "  barcodemae embed runs/small coi.csv.zst --split test_unseen --out test_unseen.npy\n"
+      "  zcat barcodes.fasta.gz | barcodemae embed coi-small - --out - > vectors.tsv");
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "backend/backends.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "formats/model_directory.h"
+#include "formats/safetensors.h"
+#include "nn/masked_autoencoder.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Key;
+using testing::Not;
+
+/// Two-base words, so that a whole vocabulary is short to read.
+ModelDescription tiny_description() {
+  ModelDescription description;
+  ModelConfig& config = description.config;
+  config.encoder = {16, 2, 2, 32, 1e-12f};
+  config.decoder = {8, 1, 1, 16, 1e-12f};
+  config.k = 2;
+  config.vocabulary = 18;
+  config.max_positions = 20;
+  config.head = HeadKind::kBase;
+  description.coder.tokenizer = KmerTokenizer(KmerVocabulary{2, {"[MASK]", "[UNK]"}}, 2, 40);
+  description.training = {{"steps", "12"}, {"checkpoint", "\"best\""}};
+  return description;
+}
+
+class ModelDirectory : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = fs::path(testing::TempDir()) /
+                 (std::string("barcodemae_model_") +
+                  testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+    backend_ = make_reference_backend();
+    parameters_ = std::make_unique<Parameters>(*backend_);
+    MaskedAutoencoder(*parameters_, tiny_description().config);
+    parameters_->allocate(false);
+    parameters_->initialise(7);
+    write_model(directory_, tiny_description(), *parameters_, true);
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  std::string read(const char* name) const {
+    std::ifstream stream(directory_ / name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  void write(const char* name, const std::string& content) const {
+    std::ofstream(directory_ / name, std::ios::binary) << content;
+  }
+  /// Loads everything; the message of the error, or "loaded".
+  std::string load() const {
+    try {
+      const ModelDescription description = read_model_description(directory_);
+      Parameters loaded(*backend_);
+      MaskedAutoencoder(loaded, description.config);
+      loaded.allocate(false);
+      load_encoder(directory_, loaded);
+      load_pretraining(directory_, loaded);
+      for (const auto& tensor : loaded.names())
+        EXPECT_EQ(loaded.download(tensor.name), parameters_->download(tensor.name)) << tensor.name;
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "loaded";
+  }
+  std::string load_with_config(const std::function<void(nlohmann::json&)>& change) const {
+    const std::string original = read("config.json");
+    nlohmann::json json = nlohmann::json::parse(original);
+    change(json);
+    write("config.json", json.dump());
+    const std::string message = load();
+    write("config.json", original);
+    return message;
+  }
+  /// model.safetensors with its tensors changed.
+  std::string load_with_tensors(
+      const std::function<void(std::map<std::string, std::vector<float>>&,
+                               std::map<std::string, std::vector<std::int64_t>>&)>& change) const {
+    std::map<std::string, std::vector<float>> values;
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+    {
+      const SafetensorsFile file(directory_ / "model.safetensors");
+      for (const auto& [name, entry] : file.entries()) {
+        shapes[name] = entry.shape;
+        values[name] =
+            file.floats(name, entry.shape.size() == 2 ? entry.shape[0] : 1, entry.shape.back());
+      }
+    }
+    change(values, shapes);
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, value] : values)
+      tensors.push_back({name, StoredType::kF32, shapes.at(name), value, {}});
+    const std::string original = read("model.safetensors");
+    write_safetensors(directory_ / "model.safetensors", tensors);
+    const std::string message = load();
+    write("model.safetensors", original);
+    return message;
+  }
+
+  fs::path directory_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Parameters> parameters_;
+};
+
+TEST_F(ModelDirectory, ComesBackAsItWasWritten) {
+  EXPECT_EQ(load(), "loaded");
+  const ModelDescription description = read_model_description(directory_);
+  EXPECT_EQ(description.config.encoder.width, 16);
+  EXPECT_EQ(description.config.encoder.norm_epsilon, 1e-12f);
+  EXPECT_EQ(description.config.decoder.layers, 1);
+  EXPECT_EQ(description.config.dropout, 0.1f);
+  EXPECT_EQ(description.config.head, HeadKind::kBase);
+  EXPECT_EQ(description.coder.tokenizer.max_bases(), 40);
+  EXPECT_EQ(description.coder.tokenizer.vocabulary().token(17), "TT");
+  EXPECT_FALSE(description.coder.profile);
+  EXPECT_EQ(description.training, tiny_description().training);
+  EXPECT_THAT(read("config.json"), HasSubstr("\"layer_norm_eps\": 1e-12,"));
+}
+
+TEST_F(ModelDirectory, HoldsPlainBertModelNames) {
+  const SafetensorsFile file(directory_ / "model.safetensors");
+  const auto& entries = file.entries();
+  EXPECT_EQ(entries.at("embeddings.token_type_embeddings.weight").shape,
+            (std::vector<std::int64_t>{2, 16}));
+  EXPECT_EQ(entries.at("encoder.layer.1.attention.self.key.bias").shape,
+            (std::vector<std::int64_t>{16}));
+  EXPECT_EQ(entries.at("encoder.layer.0.intermediate.dense.weight").shape,
+            (std::vector<std::int64_t>{32, 16}));
+  EXPECT_EQ(entries.size(), 5u + 2u * 16u);
+  EXPECT_EQ(file.metadata().at("format"), "pt");
+  EXPECT_THAT(SafetensorsFile(directory_ / "pretraining.safetensors").entries(),
+              Contains(Key("head.weight")));
+}
+
+TEST_F(ModelDirectory, BFloat16WeightsAreRoundedToNearest) {
+  write_weights(directory_, *parameters_, false, WeightType::kBFloat16);
+  Parameters loaded(*backend_);
+  Encoder(loaded, tiny_description().config);
+  loaded.allocate(false);
+  load_encoder(directory_, loaded);
+  const std::string name = "encoder.layer.1.output.dense.weight";
+  const auto expected = parameters_->download(name), values = loaded.download(name);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    ASSERT_LE(std::abs(values[i] - expected[i]), std::abs(expected[i]) / 256);
+  EXPECT_NE(values, expected);
+}
+
+TEST_F(ModelDirectory, ReadsOtherWritersNames) {
+  const auto with_prefix = [&](const std::string& prefix, bool head) {
+    return load_with_tensors([&](auto& values, auto& shapes) {
+      std::map<std::string, std::vector<float>> renamed;
+      for (const auto& [name, value] : values) {
+        renamed[prefix + name] = value;
+        shapes[prefix + name] = shapes[name];
+      }
+      if (head) renamed["classifier.bias"] = {1.f}, shapes["classifier.bias"] = {1};
+      renamed[prefix + "pooler.dense.bias"] = {1.f}, shapes[prefix + "pooler.dense.bias"] = {1};
+      renamed[prefix + "embeddings.position_ids"] = {0.f},
+                       shapes[prefix + "embeddings.position_ids"] = {1, 1};
+      values = renamed;
+    });
+  };
+  EXPECT_EQ(with_prefix("", false), "loaded");
+  EXPECT_EQ(with_prefix("bert.", true), "loaded");
+  EXPECT_EQ(with_prefix("module.", false), "loaded");
+  EXPECT_THAT(with_prefix("", true), HasSubstr("\"classifier.bias\" does not belong"));
+  // The whole encoder one level too deep would otherwise load as silence and random weights.
+  EXPECT_THAT(with_prefix("encoder.", false),
+              HasSubstr("no tensor \"embeddings.word_embeddings.weight\""));
+}
+
+TEST_F(ModelDirectory, NamesTheTensorThatIsWrong) {
+  const std::string name = "encoder.layer.1.output.dense.weight";
+  EXPECT_THAT(load_with_tensors([&](auto& values, auto&) { values.erase(name); }),
+              HasSubstr("no tensor \"" + name + "\""));
+  EXPECT_THAT(
+      load_with_tensors([&](auto&, auto& shapes) { std::swap(shapes[name][0], shapes[name][1]); }),
+      HasSubstr("has the shape [32, 16], expected [16, 32]"));
+  EXPECT_THAT(load_with_tensors([&](auto& values, auto&) {
+                values[name][3] = std::numeric_limits<float>::quiet_NaN();
+              }),
+              HasSubstr("not finite"));
+  EXPECT_THAT(load_with_tensors([&](auto& values, auto& shapes) {
+                values["encoder.layer.2.output.dense.bias"] = {1.f};
+                shapes["encoder.layer.2.output.dense.bias"] = {1};
+              }),
+              HasSubstr("does not belong to the model that config.json describes"));
+  fs::resize_file(directory_ / "model.safetensors",
+                  fs::file_size(directory_ / "model.safetensors") - 1);
+  EXPECT_THAT(load(), HasSubstr("truncated"));
+  fs::remove(directory_ / "model.safetensors");
+  EXPECT_THAT(load(), HasSubstr("model.safetensors: cannot be opened"));
+}
+
+TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
+  using Json = nlohmann::json;
+  const auto own = [&](const char* key, const Json& value) {
+    return load_with_config([&](Json& json) { json["barcodemae"][key] = value; });
+  };
+  const auto bert = [&](const char* key, const Json& value) {
+    return load_with_config([&](Json& json) { json[key] = value; });
+  };
+  EXPECT_THAT(own("format_version", 2), HasSubstr("format 2; barcodemae"));
+  EXPECT_THAT(own("format_version", "1"),
+              HasSubstr("\"barcodemae.format_version\" must be a whole number"));
+  EXPECT_THAT(own("pooling", "cls"), HasSubstr("must be \"mean\", found \"cls\""));
+  EXPECT_THAT(own("head", nullptr), HasSubstr("\"barcodemae.head\" must be a string"));
+  EXPECT_THAT(own("anchored", true), HasSubstr("marker.json: missing"));
+  EXPECT_THAT(bert("barcodemae", Json()), HasSubstr("expected a model made by barcodemae"));
+  EXPECT_THAT(bert("hidden_act", "relu"), HasSubstr("\"hidden_act\" must be \"gelu\""));
+  EXPECT_THAT(bert("hidden_size", 1e300), HasSubstr("\"hidden_size\" must be a whole number"));
+  EXPECT_THAT(bert("hidden_size", 18446744073709551615u), HasSubstr("must be a whole number"));
+  EXPECT_THAT(bert("num_attention_heads", 3), HasSubstr("heads"));
+  EXPECT_THAT(bert("vocab_size", 19),
+              HasSubstr("18 tokens, but config.json has \"vocab_size\": 19"));
+  EXPECT_THAT(bert("max_position_embeddings", 19),
+              HasSubstr("up to 20 tokens, but only 19 positions"));
+  EXPECT_THAT(load_with_config([](Json& json) { json.erase("layer_norm_eps"); }),
+              HasSubstr("\"layer_norm_eps\" must be a number from 1e-30 to 1, but is missing"));
+
+  std::string tokens = read("tokenizer.json");
+  const auto swap_at = tokens.find("\"AC\": 3");
+  ASSERT_NE(swap_at, std::string::npos);
+  tokens.replace(swap_at, 7, "\"AC\": 4");
+  write("tokenizer.json", tokens);
+  EXPECT_THAT(load(), HasSubstr("have the same id 4"));
+  write("tokenizer.json", "{\n\"a\": 1,\n]");
+  EXPECT_THAT(load(), HasSubstr("tokenizer.json, line 3: malformed JSON"));
+  fs::remove(directory_ / "tokenizer.json");
+  EXPECT_THAT(load(), HasSubstr("tokenizer.json: missing"));
+}
+
+TEST_F(ModelDirectory, FingerprintFollowsTheContent) {
+  const std::string before = model_fingerprint(directory_);
+  EXPECT_EQ(model_fingerprint(directory_), before);
+  std::vector<float> values = parameters_->download("embeddings.LayerNorm.bias");
+  values[0] += 1e-3f;
+  parameters_->upload("embeddings.LayerNorm.bias", values);
+  write_weights(directory_, *parameters_, false);
+  EXPECT_NE(model_fingerprint(directory_), before);
+}
+
+TEST_F(ModelDirectory, IsFoundByNameOrPath) {
+  const char* before = std::getenv("BARCODEMAE_MODELS");
+  const std::string kept = before ? before : "";
+  setenv("BARCODEMAE_MODELS", directory_.parent_path().c_str(), 1);
+  EXPECT_EQ(find_model(directory_.filename()), fs::canonical(directory_));
+  EXPECT_EQ(find_model(directory_), directory_);
+  const auto message = [](const fs::path& model) {
+    try {
+      find_model(model);
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string("found");
+  };
+  EXPECT_THAT(message("no-such-model"),
+              HasSubstr(directory_.filename().string()));  // the known ones
+  EXPECT_THAT(message(directory_ / "model.safetensors"), HasSubstr("give the folder"));
+  EXPECT_THAT(message(directory_.parent_path()), HasSubstr("config.json"));
+  before ? setenv("BARCODEMAE_MODELS", kept.c_str(), 1) : unsetenv("BARCODEMAE_MODELS");
+}
+
+}  // namespace
+}  // namespace barcodemae

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "formats/npy.h"
+#include "inference/embed_stream.h"
+#include "inference/embedding_writer.h"
+#include "tiny_model.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kRecords =
+    "processid,genus,species,split,dna_barcode\n"
+    "one,Apis,Apis mellifera,train,ACGTACGTACGTTT\n"
+    "short,Apis,,train,AC\n"
+    "two,,,test,TTTACGNNN\n"
+    "empty,Bombus,,train,\n"
+    "three,Bombus,Bombus terrestris,train,ACGTACGTACGTTTGGG\n";
+
+class EmbedStream : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) /
+              (std::string("barcodemae_stream_") +
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  EmbedStreamResult embed(const std::string& out, const EmbedStreamOptions& options) {
+    RecordReader reader(memory_source(kRecords, "records.csv"));
+    EmbeddingWriter writer(folder_ / out, {embedder_.width(), reader.has_splits(), false});
+    const auto result = embed_stream(
+        embedder_, reader, options,
+        [&](const Record& record, const Placement& placement, std::span<const float> vector) {
+          writer.append(record, placement, vector);
+        });
+    writer.commit(result.skips);
+    return result;
+  }
+  std::string read(const std::string& name) const {
+    std::ifstream stream(folder_ / name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_))
+      names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  fs::path folder_;
+  Embedder embedder_ = Embedder::random(tiny_description(), 3, {});
+};
+
+TEST_F(EmbedStream, WritesVectorsLabelsAndSkippedRecords) {
+  const EmbedStreamResult result = embed("x.npy", {});
+  EXPECT_EQ(result.embedded, 3);
+  EXPECT_THAT(files(), ElementsAre("x.npy", "x.skipped.tsv", "x.tsv"));
+  EXPECT_EQ(read("x.tsv"),
+            "id\tkingdom\tphylum\tclass\torder\tfamily\tsubfamily\tgenus\tspecies\tdna_bin\tsplit\n"
+            "one\t\t\t\t\t\t\tApis\tApis mellifera\t\ttrain\n"
+            "two\t\t\t\t\t\t\t\t\t\ttest\n"
+            "three\t\t\t\t\t\t\tBombus\tBombus terrestris\t\ttrain\n");
+  const std::string skipped = read("x.skipped.tsv");
+  EXPECT_THAT(skipped,
+              HasSubstr("line\tid\treason\n3\tshort\tno whole 3-mer to embed in its 2 bases\n"));
+  EXPECT_THAT(skipped, HasSubstr("5\tempty\t"));
+  const Matrix vectors = read_npy(folder_ / "x.npy");
+  ASSERT_EQ(vectors.rows, 3);
+  const Matrix two = embedder_.embed({embedder_.description().coder.encode("TTTACG")});
+  EXPECT_EQ(
+      std::memcmp(vectors.row(1).data(), two.values.data(), two.values.size() * sizeof(float)), 0);
+}
+
+TEST_F(EmbedStream, ChunksDoNotShowAndTextKeepsEveryBit) {
+  embed("whole.npy", {});
+  embed("chunks.npy", {"", 2});
+  EXPECT_EQ(read("whole.npy"), read("chunks.npy"));
+  EXPECT_EQ(read("whole.tsv"), read("chunks.tsv"));
+
+  embed("text.tsv", {});
+  std::istringstream lines(read("text.tsv"));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_THAT(line, HasSubstr("\tsplit\te0\te1\t"));
+  const Matrix vectors = read_npy(folder_ / "whole.npy");
+  for (std::int64_t r = 0; r < vectors.rows; ++r) {
+    std::getline(lines, line);
+    std::istringstream cells(line);
+    std::string cell;
+    for (int i = 0; i < 11; ++i) std::getline(cells, cell, '\t');
+    for (const float value : vectors.row(r)) {
+      std::getline(cells, cell, '\t');
+      ASSERT_EQ(std::strtof(cell.c_str(), nullptr), value);
+    }
+  }
+}
+
+TEST_F(EmbedStream, OneSplitOnly) {
+  EXPECT_EQ(embed("x.npy", {"test"}).embedded, 1);
+  try {
+    embed("y.npy", {"tset"});
+    FAIL() << "an unknown split was accepted";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("Splits of this file: test, train"));
+  }
+  // Nothing half-written: neither y.npy nor a temporary file.
+  EXPECT_THAT(files(), ElementsAre("x.npy", "x.skipped.tsv", "x.tsv"));
+  fs::remove(folder_ / "x.npy");
+}
+
+TEST_F(EmbedStream, AnEarlierRunsSkippedListGoesAway) {
+  std::ofstream(folder_ / "x.skipped.tsv") << "old";
+  EmbeddingWriter(folder_ / "x.npy", {2, false, true}).commit({});
+  EXPECT_THAT(files(), ElementsAre("x.npy", "x.tsv"));
+  EXPECT_THROW(EmbeddingWriter(folder_ / "x.csv", {2, false, false}), UserError);
+  EXPECT_THROW(EmbeddingWriter("/no/such/folder/x.npy", {2, false, false}), UserError);
+}
+
+}  // namespace
+}  // namespace barcodemae
