@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// What every backend does beside the differentiable ops: memory, weights' copies, the optimiser.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "backend/backends.h"
+#include "base/error.h"
+#include "base/machine.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "guarded_buffer.h"
+
+namespace barcodemae::test {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<double> random_numbers(std::size_t count, std::uint32_t seed, double spread = 1) {
+  RandomSequence random(seed, Stream::kInitialisation);
+  std::vector<double> values(count);
+  for (double& value : values) value = static_cast<float>(spread * (2 * random.uniform() - 1));
+  return values;
+}
+
+TEST(MakeBackend, UnknownNamesAreRefusedWithTheChoices) {
+  EXPECT_EQ(make_backend("cpu")->name(), "cpu");
+  EXPECT_EQ(make_backend("reference")->name(), "reference");
+  try {
+    make_backend("gpu");
+    FAIL() << "gpu is no backend";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("gpu"));
+    EXPECT_THAT(error.what(), HasSubstr("cpu"));
+    EXPECT_THAT(error.what(), HasSubstr("reference"));
+  }
+}
+
+/// Skips when BARCODEMAE_SIMD asks for more than this machine has.
+class OnThisMachine : public testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      machine();
+    } catch (const UserError& error) {
+      GTEST_SKIP() << "skipped: " << error.what();
+    }
+  }
+};
+
+class AnyBackend : public OnThisMachine, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    OnThisMachine::SetUp();
+    if (!IsSkipped()) backend_ = make_backend(GetParam());
+  }
+  std::unique_ptr<Backend> backend_;
+};
+
+INSTANTIATE_TEST_SUITE_P(On, AnyBackend, testing::Values("reference", "cpu"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(AnyBackend, MemoryIsAlignedAndZeroed) {
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{63}, std::size_t{1} << 20}) {
+    void* memory = backend_->allocate(bytes);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory) % 64, 0u);
+    std::vector<std::int32_t> values(bytes / 4);
+    backend_->download(values.data(),
+                       {memory, 1, static_cast<std::int64_t>(bytes / 4), DType::kInt32});
+    EXPECT_THAT(values, Each(0));
+    backend_->release(memory, bytes);
+  }
+}
+
+TEST_P(AnyBackend, TooMuchMemoryIsRefusedWithTheNumber) {
+  try {
+    backend_->allocate(std::size_t{1} << 60);
+    FAIL() << "an exbibyte was allocated";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("1152921504606846976"));
+  }
+}
+
+TEST_P(AnyBackend, UploadZeroAndDownloadARange) {
+  const GuardedBuffer buffer(*backend_, 6 * sizeof(float));
+  const View view = buffer.view(3, 2, DType::kFloat32);
+  upload(*backend_, view, {1, 2, 3, 4, 5, 6});
+  backend_->zero(view.slice_rows(1, 1));
+  EXPECT_THAT(download(*backend_, view), ElementsAre(1, 2, 0, 0, 5, 6));
+  EXPECT_TRUE(buffer.sentinels_intact());
+}
+
+TEST_P(AnyBackend, AddRoundsOnceAndMayBeInPlace) {
+  for (const std::int64_t size : {1, 7, 64, 257}) {
+    const auto count = static_cast<std::size_t>(size);
+    const GuardedBuffer a(*backend_, count * 4), b(*backend_, count * 4), y(*backend_, count * 4);
+    const auto view = [&](const GuardedBuffer& buffer) {
+      return buffer.view(1, size, DType::kFloat32);
+    };
+    const std::vector<double> left = random_numbers(count, 1), right = random_numbers(count, 2);
+    upload(*backend_, view(a), left);
+    upload(*backend_, view(b), right);
+    std::vector<double> sum(count);
+    for (std::size_t i = 0; i < count; ++i) sum[i] = static_cast<float>(left[i] + right[i]);
+    backend_->add_forward(view(y), view(a), view(b));
+    EXPECT_EQ(download(*backend_, view(y)), sum);
+    backend_->add_forward(view(a), view(a), view(b));
+    EXPECT_EQ(download(*backend_, view(a)), sum);
+    EXPECT_TRUE(y.sentinels_intact() && a.sentinels_intact());
+  }
+}
+
+// Copies of weights ---------------------------------------------------------------------------
+
+/// A linear layer from 8 channels to 8 and room for one row.
+struct LinearFixture {
+  explicit LinearFixture(Backend& backend) : parameters(backend), x(backend, 32), y(backend, 32) {
+    parameters.declare({"weight"}, 8, 8, {Initialisation::Kind::kNormal, 1.0}, true);
+    parameters.declare({"bias"}, 1, 8, {});
+    parameters.allocate(true);
+    parameters.initialise(1);
+    upload(backend, x.view(1, 8, DType::kFloat32), {1, 0, 0, 0, 0, 0, 0, 0});
+  }
+  std::vector<double> forward(Backend& backend) {
+    backend.linear_forward(y.view(1, 8, DType::kFloat32), x.view(1, 8, DType::kFloat32),
+                           {parameters.get(0), parameters.get(1)});
+    return download(backend, y.view(1, 8, DType::kFloat32));
+  }
+  Parameters parameters;
+  GuardedBuffer x, y;
+};
+
+TEST_P(AnyBackend, RefreshedWeightsAreTheNewOnes) {
+  LinearFixture linear(*backend_);
+  for (const double weight : {2.0, -3.0}) {
+    upload(*backend_, linear.parameters.get(0).value, std::vector<double>(64, weight));
+    backend_->refresh_weights(linear.parameters, DType::kFloat32, true);
+    EXPECT_THAT(linear.forward(*backend_), Each(weight));
+  }
+}
+
+TEST_P(AnyBackend, TwoModelsKeepTheirOwnWeights) {
+  LinearFixture first(*backend_), second(*backend_);
+  upload(*backend_, first.parameters.get(0).value, std::vector<double>(64, 2.0));
+  upload(*backend_, second.parameters.get(0).value, std::vector<double>(64, 5.0));
+  backend_->refresh_weights(first.parameters, DType::kFloat32, false);
+  backend_->refresh_weights(second.parameters, DType::kFloat32, false);
+  EXPECT_THAT(first.forward(*backend_), Each(2.0));
+  EXPECT_THAT(second.forward(*backend_), Each(5.0));
+}
+
+using CpuBackend = OnThisMachine;
+
+TEST_F(CpuBackend, RefusesWeightsThatWereNotRefreshed) {
+  const auto backend = make_backend("cpu");
+  LinearFixture linear(*backend);
+  EXPECT_THROW(linear.forward(*backend), InternalError);
+}
+
+TEST_F(CpuBackend, RefusesBFloat16WhereItCannotComputeIt) {
+  const auto backend = make_backend("cpu");
+  LinearFixture linear(*backend);
+  if (machine().simd >= SimdLevel::kAvx512) {
+    EXPECT_NO_THROW(backend->refresh_weights(linear.parameters, DType::kBFloat16, true));
+  } else {
+    EXPECT_THROW(backend->refresh_weights(linear.parameters, DType::kBFloat16, true), UserError);
+  }
+}
+
+// Optimiser -----------------------------------------------------------------------------------
+
+/// Ranges of every kind, one of them larger than the pieces that work is cut into.
+class OptimiserFixture {
+ public:
+  explicit OptimiserFixture(Backend& backend) : backend_(backend), parameters_(backend) {
+    parameters_.declare({"large"}, 301, 1009, {});
+    parameters_.declare({"odd"}, 3, 5, {}, false, {.weight_decay = false});
+    parameters_.declare({"frozen"}, 1, 33, {}, false, {.frozen = true});
+    parameters_.declare({"slow"}, 1, 1, {}, false, {.learning_rate_factor = 0.25f});
+    parameters_.allocate(true);
+    for (int i = 0; i < 4; ++i) fill(parameters_.get(i).value, 100 + static_cast<unsigned>(i), 1);
+  }
+  void fill_gradients(std::uint32_t seed) {
+    for (int i = 0; i < 4; ++i) {
+      const View gradient = parameters_.get(i).gradient;
+      if (gradient.data != nullptr) fill(gradient, seed + static_cast<unsigned>(i), 1e-2);
+    }
+  }
+  Parameters& parameters() { return parameters_; }
+  std::vector<double> values() const { return download(backend_, parameters_.values()); }
+  std::vector<double> gradients() const { return download(backend_, parameters_.gradients()); }
+  /// Values and moments after two steps with a clipped gradient.
+  std::vector<std::vector<double>> after_two_steps() {
+    AdamWStep step{.learning_rate = 1e-2, .beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0.1};
+    for (const int t : {1, 2}) {
+      fill_gradients(static_cast<unsigned>(10 * t));
+      step.bias_correction1 = 1 - std::pow(step.beta1, t);
+      step.bias_correction2 = 1 - std::pow(step.beta2, t);
+      step.gradient_scale = 0.5 * t;
+      backend_.adamw(parameters_, step);
+      EXPECT_THAT(gradients(), Each(0.0));
+    }
+    return {values(), download(backend_, parameters_.first_moments()),
+            download(backend_, parameters_.second_moments())};
+  }
+
+ private:
+  void fill(View view, std::uint32_t seed, double spread) {
+    upload(backend_, view, random_numbers(static_cast<std::size_t>(view.size()), seed, spread));
+  }
+  Backend& backend_;
+  Parameters parameters_;
+};
+
+// A few float32 roundings of numbers as large as the largest.
+TEST_P(AnyBackend, AdamWAgreesWithTheReference) {
+  const auto reference = make_backend("reference");
+  const auto expected = OptimiserFixture(*reference).after_two_steps();
+  OptimiserFixture here(*backend_);
+  const std::vector<double> frozen = download(*backend_, here.parameters().get(2).value);
+  const auto actual = here.after_two_steps();
+  EXPECT_EQ(download(*backend_, here.parameters().get(2).value), frozen);
+  for (std::size_t kind = 0; kind < actual.size(); ++kind) {
+    double largest_error = 0, largest = 0;
+    for (std::size_t i = 0; i < actual[kind].size(); ++i) {
+      ASSERT_TRUE(std::isfinite(actual[kind][i]));
+      largest_error = std::max(largest_error, std::abs(actual[kind][i] - expected[kind][i]));
+      largest = std::max(largest, std::abs(expected[kind][i]));
+    }
+    EXPECT_LE(largest_error, 3e-7 * largest) << "0 values, 1 and 2 moments: " << kind;
+  }
+}
+
+TEST_P(AnyBackend, OptimiserGivesTheSameBitsForAnyThreadCount) {
+  const int before = thread_count();
+  const auto run = [&](int threads) {
+    set_thread_count(threads);
+    OptimiserFixture fixture(*backend_);
+    fixture.fill_gradients(1);
+    const double norm = backend_->squared_gradient_norm(fixture.parameters());
+    return std::pair(norm, fixture.after_two_steps());
+  };
+  const auto expected = run(1);
+  EXPECT_TRUE(run(2) == expected);
+  EXPECT_TRUE(run(3) == expected);
+  set_thread_count(before);
+}
+
+TEST_P(AnyBackend, SquaredGradientNorm) {
+  OptimiserFixture fixture(*backend_);
+  fixture.fill_gradients(5);
+  double expected = 0;
+  for (const double gradient : fixture.gradients()) expected += gradient * gradient;
+  EXPECT_NEAR(backend_->squared_gradient_norm(fixture.parameters()), expected, 1e-12 * expected);
+}
+
+TEST_P(AnyBackend, GradientNormIsNotFiniteWhenAGradientIsNot) {
+  for (const double bad : {std::numeric_limits<double>::infinity(), std::nan("")}) {
+    OptimiserFixture fixture(*backend_);
+    upload(*backend_, fixture.parameters().get(3).gradient, {bad});
+    EXPECT_FALSE(std::isfinite(backend_->squared_gradient_norm(fixture.parameters())));
+  }
+}
+
+TEST_P(AnyBackend, GradientsAreForgottenWithoutAStep) {
+  OptimiserFixture fixture(*backend_);
+  const std::vector<double> before = fixture.values();
+  fixture.fill_gradients(6);
+  backend_->zero_gradients(fixture.parameters());
+  EXPECT_THAT(fixture.gradients(), Each(0.0));
+  EXPECT_EQ(fixture.values(), before);
+}
+
+}  // namespace
+}  // namespace barcodemae::test
