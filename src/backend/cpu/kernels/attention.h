@@ -8,32 +8,10 @@
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/lanes.h"
+#include "backend/cpu/kernels/scratch.h"
 
 namespace barcodemae::cpu {
 namespace {
-
-constexpr std::int64_t kQueryBlock = 128;
-
-constexpr std::int64_t round_up(std::int64_t x, std::int64_t multiple) {
-  return (x + multiple - 1) / multiple * multiple;
-}
-
-/// Hands out 64-byte aligned pieces of scratch; from a null base it only counts.
-class ScratchPieces {
- public:
-  explicit ScratchPieces(void* base) : base_(static_cast<std::uint8_t*>(base)) {}
-  template <typename T>
-  T* take(std::int64_t count) {
-    std::uint8_t* piece = base_ ? base_ + used_ : nullptr;
-    used_ += static_cast<std::size_t>(round_up(count * static_cast<std::int64_t>(sizeof(T)), 64));
-    return reinterpret_cast<T*>(piece);
-  }
-  std::size_t used() const { return used_; }
-
- private:
-  std::uint8_t* base_;
-  std::size_t used_ = 0;
-};
 
 /// c[i, j] (+)= Σ_k a[i · row_step + k · k_step] · b[k, j] for a tile of kRows × kVectors · kLanes.
 template <int kRows, int kVectors>
@@ -151,8 +129,8 @@ struct AttentionForwardScratch {
   std::size_t bytes;
 
   AttentionForwardScratch(void* base, std::int64_t tokens, std::int64_t head_size) {
-    const std::int64_t key_count = round_up(tokens, kLanes), width = round_up(head_size, kLanes);
-    const std::int64_t block = tokens < kQueryBlock ? tokens : kQueryBlock;
+    const std::int64_t key_count = padded(tokens, kLanes), width = padded(head_size, kLanes);
+    const std::int64_t block = query_block(tokens);
     ScratchPieces pieces(base);
     keys = pieces.take<float>(head_size * key_count);
     values = pieces.take<float>(tokens * width);
@@ -171,8 +149,8 @@ struct AttentionBackwardScratch {
   std::size_t bytes;
 
   AttentionBackwardScratch(void* base, std::int64_t tokens, std::int64_t head_size) {
-    const std::int64_t key_count = round_up(tokens, kLanes), width = round_up(head_size, kLanes);
-    const std::int64_t block = tokens < kQueryBlock ? tokens : kQueryBlock;
+    const std::int64_t key_count = padded(tokens, kLanes), width = padded(head_size, kLanes);
+    const std::int64_t block = query_block(tokens);
     ScratchPieces pieces(base);
     keys_transposed = pieces.take<float>(head_size * key_count);
     values_transposed = pieces.take<float>(head_size * key_count);
@@ -197,9 +175,10 @@ std::size_t attention_backward_scratch(std::int64_t tokens, std::int64_t head_si
 }
 
 /// The mask of one query's probabilities over `keys` keys.
-BARCODEMAE_INLINE void keep_probabilities(std::uint8_t* keep, const AttentionForward& a,
-                                          std::int64_t query, std::int64_t keys) {
-  keep_row(keep, a.dropout, a.record, static_cast<std::uint32_t>(a.positions[query]),
+BARCODEMAE_INLINE void keep_probabilities(std::uint8_t* keep, const Philox& philox,
+                                          const AttentionForward& a, std::int64_t query,
+                                          std::int64_t keys) {
+  keep_row(keep, philox, a.dropout.threshold, static_cast<std::uint32_t>(a.positions[query]),
            a.head * (2048 / 8), (keys + 7) / 8);
 }
 
@@ -208,19 +187,20 @@ void attention_forward(const AttentionForward& a) {
   with_type(a.type, [&](auto type) {
     using T = decltype(type);
     const std::int64_t n = a.tokens, d = a.head_size;
-    const std::int64_t key_count = round_up(n, kLanes), width = round_up(d, kLanes);
+    const std::int64_t key_count = padded(n, kLanes), width = padded(d, kLanes);
     const AttentionForwardScratch s(a.scratch, n, d);
     const bool dropout = a.dropout.threshold > 0;
+    const Philox philox(a.dropout, a.record);
     pack_columns<T>(s.keys, key_count, a.key, a.stride, n, d);
     pack_rows<T>(s.values, width, a.value, a.stride, n, d, 1);
-    for (std::int64_t first = 0; first < n; first += kQueryBlock) {
-      const std::int64_t rows = n - first < kQueryBlock ? n - first : kQueryBlock;
+    for (std::int64_t first = 0; first < n; first += query_block(n)) {
+      const std::int64_t rows = n - first < query_block(n) ? n - first : query_block(n);
       const std::int64_t seen = a.causal ? first + rows : n;  // keys that any row of the block sees
-      const std::int64_t cols = round_up(seen, kLanes);
+      const std::int64_t cols = padded(seen, kLanes);
       pack_rows<T>(s.queries, width, row_of<T>(a.query, first, a.stride), a.stride, rows, d,
                    a.scale);
       multiply(s.scores, key_count, s.queries, width, 1, s.keys, key_count, rows, cols, d, false);
-      float normaliser[kQueryBlock];
+      float normaliser[kLongestQueryBlock];
       for (std::int64_t r = 0; r < rows; ++r) {
         float* row = s.scores + r * key_count;
         const std::int64_t keys = a.causal ? first + r + 1 : n;
@@ -229,7 +209,7 @@ void attention_forward(const AttentionForward& a) {
           most = max(most, valid_or(load(row + c, lanes), row[0], lanes));
         });
         const float top = largest(most);
-        if (dropout) keep_probabilities(s.keep, a, first + r, keys);
+        if (dropout) keep_probabilities(s.keep, philox, a, first + r, keys);
         Floats total{};
         for_lanes(keys, [&](std::int64_t c, auto lanes) {
           Floats e = valid_or(exp(load(row + c, AllLanes{}) - top), 0, lanes);
@@ -237,7 +217,7 @@ void attention_forward(const AttentionForward& a) {
           if (dropout) e = kept(s.keep, c, e);
           store(row + c, e, AllLanes{});
         });
-        for (std::int64_t c = round_up(keys, kLanes); c < cols; c += kLanes) {
+        for (std::int64_t c = padded(keys, kLanes); c < cols; c += kLanes) {
           store(row + c, Floats{}, AllLanes{});
         }
         const float denominator = sum(total);
@@ -259,9 +239,10 @@ void attention_backward(const AttentionBackward& b) {
   with_type(a.type, [&](auto type) {
     using T = decltype(type);
     const std::int64_t n = a.tokens, d = a.head_size;
-    const std::int64_t key_count = round_up(n, kLanes), width = round_up(d, kLanes);
+    const std::int64_t key_count = padded(n, kLanes), width = padded(d, kLanes);
     const AttentionBackwardScratch s(b.scratch, n, d);
     const bool dropout = a.dropout.threshold > 0;
+    const Philox philox(a.dropout, a.record);
     const Floats keep_scale = broadcast(dropout ? a.dropout.scale : 1.0f);
     pack_columns<T>(s.keys_transposed, key_count, a.key, a.stride, n, d);
     pack_columns<T>(s.values_transposed, key_count, a.value, a.stride, n, d);
@@ -270,10 +251,10 @@ void attention_backward(const AttentionBackward& b) {
       store(s.dkey + i, Floats{}, AllLanes{});
       store(s.dvalue + i, Floats{}, AllLanes{});
     }
-    for (std::int64_t first = 0; first < n; first += kQueryBlock) {
-      const std::int64_t rows = n - first < kQueryBlock ? n - first : kQueryBlock;
+    for (std::int64_t first = 0; first < n; first += query_block(n)) {
+      const std::int64_t rows = n - first < query_block(n) ? n - first : query_block(n);
       const std::int64_t seen = a.causal ? first + rows : n;
-      const std::int64_t cols = round_up(seen, kLanes);
+      const std::int64_t cols = padded(seen, kLanes);
       pack_rows<T>(s.queries, width, row_of<T>(a.query, first, a.stride), a.stride, rows, d,
                    a.scale);
       pack_rows<T>(s.dcontext, width, row_of<T>(b.dcontext, first, b.dcontext_stride),
@@ -287,7 +268,7 @@ void attention_backward(const AttentionBackward& b) {
         float* dscore = s.dscores + r * key_count;
         const std::int64_t keys = a.causal ? first + r + 1 : n;
         const Floats log_sum = broadcast(a.log_sum_exp[first + r]);
-        if (dropout) keep_probabilities(s.keep, a, first + r, keys);
+        if (dropout) keep_probabilities(s.keep, philox, a, first + r, keys);
         Floats projection{};  // Σ probability · its gradient
         for_lanes(keys, [&](std::int64_t c, auto lanes) {
           const Floats p = valid_or(exp(load(score + c, AllLanes{}) - log_sum), 0, lanes);
@@ -303,7 +284,7 @@ void attention_backward(const AttentionBackward& b) {
           store(dscore + c, p * (load(dscore + c, AllLanes{}) - mean), AllLanes{});
           if (dropout) store(score + c, kept(s.keep, c, p * keep_scale), AllLanes{});
         });
-        for (std::int64_t c = round_up(keys, kLanes); c < cols; c += kLanes) {
+        for (std::int64_t c = padded(keys, kLanes); c < cols; c += kLanes) {
           store(score + c, Floats{}, AllLanes{});
           store(dscore + c, Floats{}, AllLanes{});
         }

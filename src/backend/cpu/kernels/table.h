@@ -3,6 +3,9 @@
 #pragma once
 
 #include "backend/cpu/kernels/attention.h"
+#if defined(__AVX512BF16__)
+#include "backend/cpu/kernels/attention_bf16.h"
+#endif
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/flat.h"
 #include "backend/cpu/kernels/gelu.h"
@@ -12,6 +15,18 @@
 
 namespace barcodemae::cpu {
 namespace {
+
+#if defined(__AVX512BF16__)
+constexpr auto kAttentionForward = attention_forward_any;
+constexpr auto kAttentionBackward = attention_backward_any;
+constexpr auto kAttentionForwardScratch = attention_forward_scratch_any;
+constexpr auto kAttentionBackwardScratch = attention_backward_scratch_any;
+#else
+constexpr auto kAttentionForward = attention_forward;
+constexpr auto kAttentionBackward = attention_backward;
+constexpr auto kAttentionForwardScratch = attention_forward_scratch;
+constexpr auto kAttentionBackwardScratch = attention_backward_scratch;
+#endif
 
 constexpr Kernels make_table(SimdLevel level) {
   return {.level = level,
@@ -24,10 +39,10 @@ constexpr Kernels make_table(SimdLevel level) {
           .gelu_forward = gelu_forward,
           .gelu_backward = gelu_backward,
           .cross_entropy = cross_entropy,
-          .attention_forward = attention_forward,
-          .attention_backward = attention_backward,
-          .attention_forward_scratch = attention_forward_scratch,
-          .attention_backward_scratch = attention_backward_scratch,
+          .attention_forward = kAttentionForward,
+          .attention_backward = kAttentionBackward,
+          .attention_forward_scratch = kAttentionForwardScratch,
+          .attention_backward_scratch = kAttentionBackwardScratch,
           .add = add,
           .convert = convert,
           .column_sums = column_sums,
