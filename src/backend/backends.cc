@@ -12,6 +12,8 @@ DType preferred_cpu_precision() {
   return faster;
 }
 
+std::string cpu_matrix_library() { return cpu::gemm_library(); }
+
 std::unique_ptr<Backend> make_backend(const std::string& name) {
   if (name == "cpu") return make_cpu_backend();
   if (name == "reference") return make_reference_backend();

@@ -3,6 +3,7 @@
 // plus marker.json and pretraining.safetensors.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -49,6 +50,14 @@ ModelDescription parse_model_description(const DescriptionFiles& files,
 void load_encoder(const std::filesystem::path& directory, Parameters& parameters);
 /// Loads pretraining.safetensors too: projection, decoder, head.
 void load_pretraining(const std::filesystem::path& directory, Parameters& parameters);
+
+/// What model.safetensors holds, for `info`: parameters of the encoder and how they are stored.
+struct WeightSummary {
+  std::int64_t parameters = 0;
+  std::string type;  ///< "F32", "BF16", …; "mixed"
+  std::uintmax_t bytes = 0;
+};
+WeightSummary summarise_weights(const std::filesystem::path& directory);
 
 /// Hash of the weights and the description: names the model in caches and libraries.
 std::string model_fingerprint(const std::filesystem::path& directory);

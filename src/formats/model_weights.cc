@@ -91,6 +91,22 @@ void load_pretraining(const std::filesystem::path& directory, Parameters& parame
   load_tensors(SafetensorsFile(directory / kPretrainingFile), "", parameters, false);
 }
 
+WeightSummary summarise_weights(const std::filesystem::path& directory) {
+  const SafetensorsFile file(directory / kEncoderFile);
+  const std::string prefix = prefix_of(file);
+  WeightSummary summary;
+  for (const auto& [name, entry] : file.entries()) {
+    if (!name.starts_with(prefix)) continue;
+    const std::string plain = name.substr(prefix.size());
+    if (!is_encoder_tensor(plain) || plain == "embeddings.position_ids") continue;
+    summary.parameters += entry.elements();
+    if (!summary.type.empty() && summary.type != entry.type_name) summary.type = "mixed";
+    if (summary.type.empty()) summary.type = entry.type_name;
+  }
+  summary.bytes = std::filesystem::file_size(directory / kEncoderFile);
+  return summary;
+}
+
 void write_weights(const std::filesystem::path& directory, const Parameters& parameters,
                    bool pretraining, WeightType type) {
   if (pretraining) write_tensors(directory / kPretrainingFile, parameters, false, type);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "tensor/backend.h"
 
@@ -15,6 +16,9 @@ namespace cpu {
 
 /// The faster of float32 and bfloat16 for matrix products on this machine; takes some milliseconds.
 DType faster_precision();
+
+/// "oneDNN 2.6.3": what runs, not what was compiled against.
+std::string gemm_library();
 
 }  // namespace cpu
 }  // namespace barcodemae

@@ -13,6 +13,7 @@
 #include <shared_mutex>
 #include <vector>
 
+#include "backend/cpu/cpu.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/row_blocks.h"
 #include "base/error.h"
@@ -156,6 +157,11 @@ void initialise_gemm() {
     // unless a test lowered the level.
     dnnl::set_max_cpu_isa(kLevels.at(static_cast<std::size_t>(machine().simd)));
   });
+}
+
+std::string gemm_library() {
+  const dnnl_version_t& version = *dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", version.major, version.minor, version.patch);
 }
 
 bool bfloat16_products() { return machine().simd >= SimdLevel::kAvx512; }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "backend/backends.h"
+#include "barcodemae_version.h"
+#include "base/machine.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "cli/command.h"
+#include "cli/common_options.h"
+#include "formats/model_directory.h"
+
+namespace barcodemae {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InfoOptions {
+  std::string model;
+  bool json = false;
+};
+
+Json describe_machine() {
+  const Machine& here = machine();
+  return {{"cpu", here.cpu_model},
+          {"cores", here.cores},
+          {"memory_bytes", here.memory_bytes},
+          {"available_memory_bytes", available_memory_bytes()},
+          {"simd", to_string(here.simd)},
+          {"bf16", here.simd >= SimdLevel::kAvx512Bf16},
+          {"amx", here.simd >= SimdLevel::kAmx},
+          {"matrix_library", cpu_matrix_library()}};
+}
+
+Json describe_use() {
+  return {{"device", "cpu"},
+          {"threads", thread_count()},
+          {"precision", preferred_cpu_precision() == DType::kBFloat16 ? "bf16" : "f32"}};
+}
+
+Json describe(const TransformerConfig& config) {
+  return {{"layers", config.layers},
+          {"width", config.width},
+          {"heads", config.heads},
+          {"feed_forward", config.feed_forward}};
+}
+
+Json describe_model(const std::filesystem::path& directory) {
+  const ModelDescription description = read_model_description(directory);
+  const ModelConfig& config = description.config;
+  const KmerTokenizer& tokenizer = description.coder.tokenizer;
+  const WeightSummary weights = summarise_weights(directory);
+  Json json{{"path", directory.string()},
+            {"fingerprint", model_fingerprint(directory)},
+            {"encoder", describe(config.encoder)},
+            {"parameters", weights.parameters},
+            {"weights", weights.type},
+            {"weights_bytes", weights.bytes},
+            {"decoder", describe(config.decoder)},
+            {"head", config.head == HeadKind::kBase ? "base" : "kmer"},
+            {"tokenizer",
+             {{"k", tokenizer.vocabulary().k},
+              {"stride", tokenizer.stride()},
+              {"max_bases", tokenizer.max_bases()},
+              {"vocabulary", tokenizer.vocabulary().size()},
+              {"specials", tokenizer.vocabulary().specials}}},
+            {"positions", config.max_positions},
+            {"anchor", nullptr},
+            {"training", Json::object()}};
+  if (const auto& profile = description.coder.profile)
+    json["anchor"] = {{"length", profile->length()},
+                      {"codon_start", profile->codon_start()},
+                      {"conserved_sites", profile->conserved_sites()}};
+  for (const auto& [name, value] : description.training)
+    json["training"][name] = Json::parse(value);
+  return json;
+}
+
+void print_line(const char* name, const std::string& value) {
+  std::printf("  %-13s %s\n", name, value.c_str());
+}
+
+std::string transformer_text(const Json& part) {
+  return fmt::format("{} layers of width {}, {} heads, feed-forward {}", part["layers"].get<int>(),
+                     part["width"].get<int>(), part["heads"].get<int>(),
+                     part["feed_forward"].get<int>());
+}
+
+std::string yes_no(const Json& value) { return value.get<bool>() ? "yes" : "no"; }
+
+void print_text(const Json& info) {
+  const Json &here = info["machine"], &use = info["use"];
+  std::printf("barcodemae %s\n\nMachine\n", BARCODEMAE_VERSION);
+  print_line("CPU", here["cpu"]);
+  print_line("cores", fmt::format("{} for this process", here["cores"].get<int>()));
+  print_line("memory",
+             fmt::format("{}, {} of it free", format_bytes(here["memory_bytes"].get<double>()),
+                         format_bytes(here["available_memory_bytes"].get<double>())));
+  print_line("SIMD", fmt::format("{} (bf16 {}, AMX {})", here["simd"].get<std::string>(),
+                                 yes_no(here["bf16"]), yes_no(here["amx"])));
+  print_line("matrices", here["matrix_library"]);
+  std::printf("\nWould be used\n");
+  print_line("device", use["device"]);
+  print_line("threads", std::to_string(use["threads"].get<int>()));
+  print_line("precision", use["precision"]);
+  if (!info.contains("model")) return;
+
+  const Json& model = info["model"];
+  const Json& tokenizer = model["tokenizer"];
+  std::printf("\nModel %s\n", model["path"].get<std::string>().c_str());
+  print_line("encoder", transformer_text(model["encoder"]));
+  print_line("parameters", fmt::format("{}, stored as {} ({})",
+                                       format_count(model["parameters"].get<std::int64_t>()),
+                                       model["weights"].get<std::string>(),
+                                       format_bytes(model["weights_bytes"].get<double>())));
+  print_line("pretrained by",
+             fmt::format("a decoder of {}; {} head", transformer_text(model["decoder"]),
+                         model["head"].get<std::string>()));
+  print_line("tokens",
+             fmt::format("{}-mers, stride {}, up to {} bases; vocabulary of {}",
+                         tokenizer["k"].get<int>(), tokenizer["stride"].get<int>(),
+                         tokenizer["max_bases"].get<int>(), tokenizer["vocabulary"].get<int>()));
+  const Json& anchor = model["anchor"];
+  print_line("anchor",
+             anchor.is_null()
+                 ? std::string("none: sequences are read from their first base")
+                 : fmt::format("a marker of {} sites, {} conserved, codons from site {}",
+                               anchor["length"].get<int>(), anchor["conserved_sites"].get<int>(),
+                               anchor["codon_start"].get<int>()));
+  print_line("fingerprint", model["fingerprint"]);
+  if (!model["training"].empty()) std::printf("\nTraining\n");
+  for (const auto& [name, value] : model["training"].items())
+    print_line(name.c_str(), value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+void run(const InfoOptions& options) {
+  Json info{
+      {"version", BARCODEMAE_VERSION}, {"machine", describe_machine()}, {"use", describe_use()}};
+  if (!options.model.empty()) info["model"] = describe_model(find_model(options.model));
+  if (options.json)
+    std::printf("%s\n", info.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  else
+    print_text(info);
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& application) {
+  CLI::App& command = *application.add_subcommand(
+      "info", "Say what this machine offers, what would be used, and what a model is");
+  auto options = std::make_shared<InfoOptions>();
+  command.add_option("MODEL", options->model, "Model folder, or the name of a known model");
+  command.add_flag("--json", options->json, "As JSON");
+  add_common_options(command);
+  command.footer(
+      "Examples:\n"
+      "  barcodemae info\n"
+      "  barcodemae info coi-small --json");
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace barcodemae
