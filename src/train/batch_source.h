@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/batch.h"
+#include "data/packing.h"
 #include "nn/masked_autoencoder.h"
 #include "train/pretrain_options.h"
 #include "train/training_data.h"

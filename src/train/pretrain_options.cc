@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
@@ -105,7 +107,12 @@ class Table {
   template <typename Get>
   static std::function<nlohmann::json(const PretrainOptions&)> plain_value(Get get) {
     return [get](const PretrainOptions& options) -> nlohmann::json {
-      return get(const_cast<PretrainOptions&>(options));
+      const auto value = get(const_cast<PretrainOptions&>(options));
+      // As it was written: 0.1f is 0.1 and not 0.10000000149011612.
+      if constexpr (std::is_same_v<decltype(value), const float>) {
+        return std::stod(fmt::format("{}", value));
+      }
+      return value;
     };
   }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "formats/model_directory.h"
 #include "train/learner.h"
 #include "train/pretrain_options.h"
 #include "train/training_data.h"

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "data/anchor.h"
+#include "data/packing.h"
 #include "data/sampling.h"
 #include "data/site_frequencies.h"
 #include "sequence/reader.h"

@@ -7,6 +7,7 @@
 
 #include "analysis/nearest.h"
 #include "analysis/representation.h"
+#include "data/packing.h"
 #include "inference/embedder.h"
 
 namespace barcodemae {

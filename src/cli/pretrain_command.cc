@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backend/backends.h"
+#include "cli/command.h"
+#include "cli/common_options.h"
+#include "nn/presets.h"
+#include "train/interruption.h"
+#include "train/pretrain.h"
+
+namespace barcodemae {
+namespace {
+
+struct PretrainCommand {
+  std::string data, out;
+  std::map<std::string, std::string> given;  ///< options by name, as text
+};
+
+/// A field's default for --help: one value, or one for each preset.
+std::string default_text(const PretrainField& field, const std::vector<PretrainOptions>& presets) {
+  std::string all;
+  std::set<std::string> distinct;
+  for (const PretrainOptions& preset : presets) {
+    const nlohmann::json value = field.value(preset);
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    distinct.insert(text);
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", preset.preset, text);
+  }
+  if (distinct.size() > 1) return fmt::format(" [{}]", all);
+  const std::string& only = *distinct.begin();
+  return only.empty() || only == "null" ? "" : fmt::format(" [{}]", only);
+}
+
+void run(const PretrainCommand& command) {
+  PretrainOptions options = resolve_pretrain_options(command.given);
+  const ComputeOptions compute{options.precision, options.device};
+  const DType activation = compute.activation();
+  options.precision = activation == DType::kBFloat16 ? "bf16" : "f32";
+  print_compute_choice(compute, activation);
+  const std::unique_ptr<Backend> backend = make_backend(options.device);
+
+  int signal = 0;
+  {
+    const InterruptionGuard guard;
+    const auto stop = [](std::int64_t) { return InterruptionGuard::received() != 0; };
+    if (pretrain(command.data, command.out, options, *backend, activation, stop) ==
+        PretrainOutcome::kInterrupted) {
+      signal = InterruptionGuard::received();
+    }
+  }
+  // Ends the way the signal would have ended it, so that shells and schedulers see what happened
+  // (exit codes 130 and 143).
+  if (signal != 0) std::raise(signal);
+}
+
+}  // namespace
+
+void add_pretrain_command(CLI::App& application) {
+  CLI::App* command =
+      application.add_subcommand("pretrain", "Pretrain a BarcodeMAE on a file of barcodes");
+  add_common_options(*command);
+  auto options = std::make_shared<PretrainCommand>();
+  command->add_option("DATA", options->data, "FASTA, CSV or TSV file of barcodes")->required();
+  command
+      ->add_option("--out", options->out,
+                   "Folder of the run and its model; the same command again resumes it")
+      ->required()
+      ->type_name("DIR");
+  std::vector<PretrainOptions> presets;
+  for (const std::string& name : preset_names()) {
+    presets.push_back(resolve_pretrain_options({{"preset", name}}));
+  }
+  for (const PretrainField& field : pretrain_fields()) {
+    command
+        ->add_option_function<std::string>(
+            "--" + field.name,
+            [options, name = field.name](const std::string& text) { options->given[name] = text; },
+            field.help + default_text(field, presets))
+        ->type_name(field.value_name)
+        ->group(field.group);
+  }
+  command->footer(
+      "Examples:\n"
+      "  barcodemae pretrain barcodes.csv.zst --out run --minutes 30\n"
+      "  barcodemae pretrain barcodes.csv.zst --out paper --preset base --anchor none\n"
+      "Killed or interrupted, the same command goes on and ends with the same weights. A finished\n"
+      "DIR holds the model with the highest masked-token accuracy, DIR/last the last one.");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "train/pretrain_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+
+std::string error_of(const std::map<std::string, std::string>& given) {
+  try {
+    resolve_pretrain_options(given);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(PretrainOptions, BaseIsThePaper) {
+  const PretrainOptions base = resolve_pretrain_options({{"preset", "base"}});
+  EXPECT_EQ(base.model.encoder.width, 768);
+  EXPECT_EQ(base.model.decoder.layers, 6);
+  EXPECT_EQ(base.model.decoder.width, 768);
+  EXPECT_EQ(base.model.head, HeadKind::kKmer);
+  EXPECT_EQ(base.masking, MaskingScheme::kBernoulli);
+  EXPECT_DOUBLE_EQ(base.lr, 1e-4);  // 1e-4 · 64 / 64
+  EXPECT_DOUBLE_EQ(base.epochs, 45);
+  EXPECT_DOUBLE_EQ(base.weight_decay, 1e-5);
+  EXPECT_EQ(base.clip, 0);
+  const PretrainOptions larger = resolve_pretrain_options({{"preset", "base"}, {"batch", "256"}});
+  EXPECT_DOUBLE_EQ(larger.lr, 4e-4);
+  EXPECT_DOUBLE_EQ(larger.schedule.peak, 4e-4);
+}
+
+TEST(PretrainOptions, ValuesGivenReplaceThePresets) {
+  const PretrainOptions options = resolve_pretrain_options({{"preset", "tiny"},
+                                                            {"k", "4"},
+                                                            {"width", "32"},
+                                                            {"heads", "2"},
+                                                            {"steps", "7"},
+                                                            {"head", "kmer"},
+                                                            {"schedule", "cosine"}});
+  EXPECT_EQ(options.model.vocabulary, 258);
+  EXPECT_EQ(options.stride, 4);
+  EXPECT_EQ(options.model.decoder.width, 32);
+  EXPECT_EQ(options.model.decoder.heads, 2);
+  EXPECT_EQ(options.steps, 7);
+  EXPECT_EQ(options.epochs, 0);
+  EXPECT_EQ(options.model.head, HeadKind::kKmer);
+  EXPECT_DOUBLE_EQ(options.schedule.warmup, 0.05);
+}
+
+TEST(PretrainOptions, EveryFieldSaysItsNameWhenTheValueMakesNoSense) {
+  for (const PretrainField& field : pretrain_fields()) {
+    for (const char* text : {"", "nonsense value", "-1", "nan", "inf", "1e400"}) {
+      PretrainOptions options;
+      const bool free_text = field.name == "splits" || field.name == "anchor";
+      if (free_text && *text != '\0') continue;
+      try {
+        field.parse(options, text);
+        ADD_FAILURE() << "--" << field.name << " took '" << text << "'";
+      } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("--" + field.name));
+        EXPECT_THAT(error.what(), HasSubstr("expected"));
+      }
+    }
+  }
+}
+
+TEST(PretrainOptions, EveryFieldReadsWhatItWrites) {
+  PretrainOptions options = resolve_pretrain_options({{"preset", "small"}, {"minutes", "2.5"}});
+  for (const PretrainField& field : pretrain_fields()) {
+    const nlohmann::json value = field.value(options);
+    if (value.is_null() || value == "") continue;
+    field.parse(options, value.is_string() ? value.get<std::string>() : value.dump());
+    EXPECT_EQ(field.value(options), value) << field.name;
+  }
+}
+
+TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
+  EXPECT_THAT(error_of({{"epochs", "1"}, {"minutes", "2"}}), HasSubstr("exclude each other"));
+  EXPECT_THAT(error_of({{"batch", "8"}, {"micro-batch", "9"}}), HasSubstr("--micro-batch 9"));
+  EXPECT_THAT(error_of({{"k", "1"}}), HasSubstr("--max-positions"));
+  EXPECT_THAT(error_of({{"width", "100"}, {"heads", "3"}}), HasSubstr("heads"));
+  EXPECT_THAT(error_of({{"preset", "huge"}}), HasSubstr("huge"));
+}
+
+}  // namespace
+}  // namespace barcodemae

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#include "train/pretrain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "backend/backends.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "formats/safetensors.h"
+#include "small_run.h"
+#include "temporary_folder.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+
+class PretrainTest : public testing::TestWithParam<std::string> {
+ protected:
+  using Given = std::map<std::string, std::string>;
+
+  void SetUp() override {
+    set_verbosity(Verbosity::kQuiet);
+    threads_ = thread_count();
+    write_barcodes(data(), 400);
+  }
+  void TearDown() override { set_thread_count(threads_); }
+
+  std::filesystem::path data() const { return folder_ / "data.csv"; }
+
+  /// One sitting in folder `out`; `changes` to small_run_options(); stops before step `stop_at`.
+  PretrainOutcome train(const std::string& out, const Given& changes = {},
+                        std::int64_t stop_at = -1) {
+    Given given = small_run_options();
+    for (const auto& [name, value] : changes) {
+      if (value.empty()) {
+        given.erase(name);
+      } else {
+        given[name] = value;
+      }
+    }
+    const std::string device = GetParam();
+    given["device"] = device;
+    const std::unique_ptr<Backend> backend = make_backend(device);
+    return pretrain(data(), folder_ / out, resolve_pretrain_options(given), *backend,
+                    DType::kFloat32, [&](std::int64_t step) { return step == stop_at; });
+  }
+
+  std::string error_of(const std::string& out, const Given& changes) {
+    try {
+      train(out, changes);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  std::vector<nlohmann::json> metrics(const std::string& out, const std::string& kind) {
+    std::istringstream lines(read_file(folder_ / (out + "/metrics.jsonl")));
+    std::vector<nlohmann::json> result;
+    for (std::string text; std::getline(lines, text);) {
+      nlohmann::json line = nlohmann::json::parse(text);
+      if (line["kind"] == kind) result.push_back(line);
+    }
+    return result;
+  }
+  /// metrics.jsonl without what a clock says.
+  std::string timeless_metrics(const std::string& out) {
+    std::istringstream lines(read_file(folder_ / (out + "/metrics.jsonl")));
+    std::string result;
+    for (std::string text; std::getline(lines, text);) {
+      nlohmann::json line = nlohmann::json::parse(text);
+      line.erase("seconds");
+      line.erase("barcodes_per_s");
+      result += line.dump() + "\n";
+    }
+    return result;
+  }
+
+  void expect_same_result(const std::string& a, const std::string& b) {
+    for (const char* file : {"model.safetensors", "pretraining.safetensors", "config.json",
+                             "last/model.safetensors", "last/pretraining.safetensors"}) {
+      const std::string expected = read_file(folder_ / (a + "/" + file));
+      EXPECT_FALSE(expected.empty()) << file;
+      EXPECT_TRUE(expected == read_file(folder_ / (b + "/" + file))) << file << " differs";
+    }
+    EXPECT_EQ(timeless_metrics(a), timeless_metrics(b));
+  }
+
+  TemporaryFolder folder_;
+  int threads_ = 1;
+};
+
+INSTANTIATE_TEST_SUITE_P(Device, PretrainTest, testing::Values("reference", "cpu"),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(PretrainTest, LearnsMoreThanTheSitesFrequencies) {
+  EXPECT_EQ(train("run", {{"steps", "300"}, {"validate-every", "100"}, {"dropout", "0"}}),
+            PretrainOutcome::kFinished);
+  const std::vector<nlohmann::json> validations = metrics("run", "validation");
+  ASSERT_EQ(validations.size(), 4u);
+  const nlohmann::json &first = validations.front(), &last = validations.back();
+  // A head per base starts with the sites' frequencies.
+  EXPECT_NEAR(first["masked_loss"], first["site_frequency_loss"], 0.3);
+  EXPECT_LT(last["masked_loss"].get<double>(), 0.6 * last["site_frequency_loss"].get<double>());
+  EXPECT_GT(last["masked_accuracy"].get<double>(), first["masked_accuracy"].get<double>() + 0.2);
+  EXPECT_GT(last["genus_accuracy"].get<double>(), 0.9);
+  EXPECT_GT(last["effective_rank"].get<double>(), 1);
+  EXPECT_THAT(read_file(folder_ / "run/report.html"), HasSubstr("Masked loss"));
+}
+
+TEST_P(PretrainTest, ResumedAnywhereWithOtherThreadsEndsBitForBitTheSame) {
+  set_thread_count(1);
+  EXPECT_EQ(train("whole"), PretrainOutcome::kFinished);
+  // Step 7 and 14 are validated; 5 and 10 end an interval of the log.
+  for (const std::int64_t stop : {0, 3, 5, 6, 7, 14, 15, 23}) {
+    set_thread_count(1 + static_cast<int>(stop % 3));
+    EXPECT_EQ(train("parts", {}, stop), PretrainOutcome::kInterrupted) << stop;
+  }
+  EXPECT_EQ(train("parts"), PretrainOutcome::kFinished);
+  expect_same_result("whole", "parts");
+}
+
+TEST_P(PretrainTest, WhatWasWrittenAfterTheCheckpointIsForgotten) {
+  EXPECT_EQ(train("whole"), PretrainOutcome::kFinished);
+  EXPECT_EQ(train("killed", {}, 8), PretrainOutcome::kInterrupted);
+  // As if the process had gone on for some steps and then been killed without a checkpoint.
+  std::filesystem::copy(folder_ / "killed/checkpoints", folder_ / "checkpoints",
+                        std::filesystem::copy_options::recursive);
+  EXPECT_EQ(train("killed", {}, 21), PretrainOutcome::kInterrupted);
+  std::filesystem::remove_all(folder_ / "killed/checkpoints");
+  std::filesystem::rename(folder_ / "checkpoints", folder_ / "killed/checkpoints");
+  EXPECT_EQ(train("killed"), PretrainOutcome::kFinished);
+  expect_same_result("whole", "killed");
+}
+
+TEST_P(PretrainTest, AFinishedRunIsNotRunAgain) {
+  EXPECT_EQ(train("run", {{"steps", "3"}}), PretrainOutcome::kFinished);
+  const std::string model = read_file(folder_ / "run/model.safetensors");
+  EXPECT_EQ(train("run", {{"steps", "3"}}), PretrainOutcome::kAlreadyFinished);
+  EXPECT_EQ(read_file(folder_ / "run/model.safetensors"), model);
+  EXPECT_THAT(error_of("run", {{"steps", "4"}}), HasSubstr("--steps 3 there, --steps 4 now"));
+  EXPECT_THAT(error_of("run", {{"steps", "3"}, {"seed", "9"}}), HasSubstr("--seed 9"));
+  EXPECT_EQ(train("run", {{"steps", "3"}, {"checkpoint-minutes", "1"}}),
+            PretrainOutcome::kAlreadyFinished);
+  write_barcodes(data(), 401);
+  EXPECT_THAT(error_of("run", {{"steps", "3"}}), HasSubstr("DATA"));
+}
+
+TEST_P(PretrainTest, PresentsTheBestModelAndKeepsTheLast) {
+  // A rate that spoils the weights after a good start: the best is not the last.
+  EXPECT_EQ(train("run", {{"steps", "60"},
+                          {"validate-every", "10"},
+                          {"schedule", "constant"},
+                          {"warmup", "1"},
+                          {"lr", "2"}}),
+            PretrainOutcome::kFinished);
+  std::int64_t best_step = -1;
+  double best = -1;
+  for (const nlohmann::json& line : metrics("run", "validation")) {
+    if (line["masked_accuracy"] > best) {
+      best = line["masked_accuracy"];
+      best_step = line["step"];
+    }
+  }
+  const auto facts = [&](const std::string& file) {
+    return nlohmann::json::parse(read_file(folder_ / file))["barcodemae"]["training"];
+  };
+  EXPECT_LT(best_step, 60);
+  EXPECT_EQ(facts("run/config.json")["checkpoint"], "best");
+  EXPECT_EQ(facts("run/config.json")["step"], best_step);
+  EXPECT_EQ(facts("run/last/config.json")["checkpoint"], "last");
+  EXPECT_EQ(facts("run/last/config.json")["step"], 60);
+  EXPECT_NE(read_file(folder_ / "run/model.safetensors"),
+            read_file(folder_ / "run/last/model.safetensors"));
+  const auto run = nlohmann::json::parse(read_file(folder_ / "run/run.json"));
+  EXPECT_EQ(run["result"]["best_step"], best_step);
+}
+
+TEST_P(PretrainTest, MicroBatchesAddUpToTheBatch) {
+  const Given options = {{"steps", "4"}, {"dropout", "0.1"}};
+  Given whole = options;
+  whole["micro-batch"] = "16";
+  EXPECT_EQ(train("pieces", options), PretrainOutcome::kFinished);
+  EXPECT_EQ(train("whole", whole), PretrainOutcome::kFinished);
+  const SafetensorsFile a(folder_ / "pieces/last/model.safetensors");
+  const SafetensorsFile b(folder_ / "whole/last/model.safetensors");
+  for (const auto& [name, entry] : a.entries()) {
+    const std::int64_t rows = entry.shape.size() == 2 ? entry.shape[0] : 1;
+    const std::vector<float> x = a.floats(name, rows, entry.shape.back());
+    const std::vector<float> y = b.floats(name, rows, entry.shape.back());
+    // Keys' biases have no gradient but rounding noise, which Adam magnifies.
+    if (name.find("key.bias") != std::string::npos) continue;
+    double difference = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      difference = std::max(difference, std::abs(double{x[i]} - y[i]));
+    }
+    EXPECT_LT(difference, 2e-4) << name;
+  }
+}
+
+TEST_P(PretrainTest, NonFiniteStepsStopTheRunAtTheTenth) {
+  // Weights of 1e38 after the first step; no step after it is finite.
+  const std::string message =
+      error_of("run", {{"lr", "1e38"}, {"schedule", "constant"}, {"warmup", "0"}, {"steps", "50"}});
+  EXPECT_THAT(message, HasSubstr("10 steps in a row"));
+  EXPECT_THAT(message, HasSubstr("--lr"));
+  const std::vector<nlohmann::json> lines = metrics("run", "train");
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines.back()["step"], 11);
+  EXPECT_EQ(lines.back()["skipped_steps"], 10);
+}
+
+TEST_P(PretrainTest, MinutesAreTurnedIntoStepsOnceAndStored) {
+  const Given minutes = {{"steps", ""}, {"minutes", "0.02"}};
+  EXPECT_EQ(train("run", minutes, 0), PretrainOutcome::kInterrupted);
+  const auto steps = [&] {
+    return nlohmann::json::parse(read_file(folder_ / "run/run.json"))["total_steps"].get<int>();
+  };
+  const int fixed = steps();
+  EXPECT_GE(fixed, 1);
+  EXPECT_EQ(train("run", minutes), PretrainOutcome::kFinished);
+  EXPECT_EQ(steps(), fixed);
+  EXPECT_EQ(metrics("run", "train").back()["step"], fixed);
+  // The steps that were timed left no trace.
+  EXPECT_EQ(train("plain", {{"steps", std::to_string(fixed)}}), PretrainOutcome::kFinished);
+  EXPECT_TRUE(read_file(folder_ / "run/last/model.safetensors") ==
+              read_file(folder_ / "plain/last/model.safetensors"));
+}
+
+TEST(NonFiniteGuard, CountsAndForgivesAfterAGoodStep) {
+  TrainingState state;
+  for (int i = 0; i < 9; ++i) NonFiniteGuard::note(state, false);
+  NonFiniteGuard::note(state, true);
+  EXPECT_EQ(state.skipped, 9);
+  EXPECT_EQ(state.updates, 1);
+  EXPECT_EQ(state.step, 10);
+  for (int i = 0; i < 9; ++i) NonFiniteGuard::note(state, false);
+  EXPECT_THROW(NonFiniteGuard::note(state, false), UserError);
+}
+
+}  // namespace
+}  // namespace barcodemae

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "train/run_directory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "temporary_folder.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+RunRecord make_record(const std::map<std::string, std::string>& given) {
+  RunRecord record;
+  record.version = "1.2.3";
+  record.options = to_json(resolve_pretrain_options(given));
+  record.data_file = "data.csv";
+  record.data_fingerprint = "abc";
+  record.profile_fingerprint = "none";
+  record.total_steps = 10;
+  record.validate_every = 5;
+  record.log_every = 1;
+  return record;
+}
+
+std::string difference(const RunRecord& begun, const RunRecord& now) {
+  try {
+    check_same_run(begun, now, "run");
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(RunDirectory, ReadsWhatItWrote) {
+  const TemporaryFolder folder;
+  const RunDirectory directory(folder / "a/run");
+  EXPECT_FALSE(directory.read().has_value());
+  RunRecord record = make_record({{"preset", "tiny"}, {"lr", "0.1"}});
+  record.finished = true;
+  record.result["best_step"] = 5;
+  directory.write(record);
+  const RunRecord read = directory.read().value();
+  EXPECT_EQ(difference(record, read), "");
+  EXPECT_EQ(nlohmann::json(read.options), nlohmann::json(record.options));
+  EXPECT_EQ(read.total_steps, 10);
+  EXPECT_TRUE(read.finished);
+  EXPECT_EQ(read.result["best_step"], 5);
+}
+
+TEST(RunDirectory, NamesTheOptionThatDiffersWithBothValues) {
+  const RunRecord begun = make_record({{"preset", "tiny"}, {"batch", "16"}});
+  EXPECT_THAT(difference(begun, make_record({{"preset", "tiny"}, {"batch", "8"}})),
+              AllOf(HasSubstr("--batch 16 there"), HasSubstr("--batch 8 now")));
+  EXPECT_THAT(difference(begun, make_record({{"preset", "tiny"}, {"batch", "16"}, {"steps", "9"}})),
+              AllOf(HasSubstr("no --steps there, --steps 9 now"), HasSubstr("--epochs 1.0 there")));
+  EXPECT_EQ(
+      difference(begun,
+                 make_record({{"preset", "tiny"}, {"batch", "16"}, {"checkpoint-minutes", "0.1"}})),
+      "");
+  RunRecord other = begun;
+  other.data_fingerprint = "def";
+  EXPECT_THAT(difference(begun, other), AllOf(HasSubstr("abc"), HasSubstr("def")));
+  other = begun;
+  other.version = "2.0.0";
+  EXPECT_THAT(difference(begun, other), AllOf(HasSubstr("1.2.3"), HasSubstr("2.0.0")));
+}
+
+TEST(RunDirectory, MessagesStayWithinSixLines) {
+  const std::string message =
+      difference(make_record({{"preset", "tiny"}}), make_record({{"preset", "base"}}));
+  EXPECT_THAT(message, HasSubstr("--preset tiny there, --preset base now"));
+  EXPECT_LE(std::count(message.begin(), message.end(), '\n'), 5);
+}
+
+TEST(RunDirectory, BelongsToOneProcessAtATime) {
+  const TemporaryFolder folder;
+  {
+    const RunDirectory first(folder / "run");
+    EXPECT_THROW(RunDirectory second(folder / "run"), UserError);
+  }
+  EXPECT_NO_THROW(RunDirectory again(folder / "run"));
+}
+
+TEST(RunDirectory, RefusesFoldersThatAreNotItsOwn) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "file") << "x";
+  EXPECT_THROW(RunDirectory(folder / "file"), UserError);
+  std::filesystem::create_directory(folder / "model");
+  std::ofstream(folder / "model/config.json") << "{}";
+  EXPECT_THROW(RunDirectory(folder / "model"), UserError);
+}
+
+TEST(RunDirectory, RefusesNewerAndMalformedFiles) {
+  const TemporaryFolder folder;
+  const RunDirectory directory(folder / "run");
+  for (const char* text : {"{\"format_version\": 2}", "{\"format_version\": 1}", "{", ""}) {
+    std::ofstream(directory.run_file()) << text;
+    EXPECT_THROW(directory.read(), UserError) << text;
+  }
+}
+
+}  // namespace
+}  // namespace barcodemae
