@@ -2,6 +2,7 @@
 #include "data/anchor.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <vector>
@@ -34,10 +35,10 @@ std::string describe(const MarkerProfile& profile) {
 
 MarkerProfile read_profile(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream) {
+  if (!stream || std::filesystem::is_directory(file)) {
     throw UserError("--anchor {}: cannot read this file.\nGive auto, none or a marker.json.", file);
   }
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
   return MarkerProfile::from_json(text, file);
 }
 

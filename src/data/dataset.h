@@ -22,12 +22,12 @@ namespace barcodemae {
 class Dataset {
  public:
   struct LoadOptions {
-    ReaderOptions reader;
+    ReaderOptions reader = {};
     /// Keep only records of these splits (all when empty). Throws UserError, naming the splits that
     /// exist, when one of them has no record.
-    std::vector<std::string> splits;
+    std::vector<std::string> splits = {};
     /// With `splits`: keep these too, where they exist.
-    std::vector<std::string> optional_splits;
+    std::vector<std::string> optional_splits = {};
     bool progress = true;
   };
   /// Throws UserError as RecordReader does, and for `splits`.

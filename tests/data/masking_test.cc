@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/random.h"
+#include "data/batch.h"
+
+namespace barcodemae {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::int32_t kFirstKmer = 2;
+
+/// A sequence of `tokens` tokens; every seventh is [UNK]. Positions skip every fifth place.
+TokenSequence sequence(int tokens) {
+  TokenSequence sequence;
+  for (int i = 0; i < tokens; ++i) {
+    sequence.ids.push_back(i % 7 == 3 ? KmerVocabulary::kUnknown : kFirstKmer + i);
+    sequence.positions.push_back(i + i / 4);
+  }
+  return sequence;
+}
+
+PackedBatch batch_of(const std::vector<std::pair<int, std::int32_t>>& tokens_and_records) {
+  PackedBatch batch;
+  for (const auto& [tokens, record] : tokens_and_records) batch.append(sequence(tokens), record);
+  return batch;
+}
+
+MaskingPlan plan(const PackedBatch& batch, double ratio,
+                 MaskingScheme scheme = MaskingScheme::kBernoulli, std::uint64_t seed = 1,
+                 std::uint32_t step = 1) {
+  return plan_masking(batch, scheme, ratio, kFirstKmer, seed, step);
+}
+
+TEST(PackedBatch, LaysSequencesEndToEnd) {
+  const PackedBatch batch = batch_of({{2, 7}, {0, 3}, {1, 9}});
+  EXPECT_THAT(batch.begins, ElementsAre(0, 2, 2, 3));
+  EXPECT_THAT(batch.records, ElementsAre(7, 3, 9));
+  EXPECT_EQ(batch.tokens(), 3);
+  EXPECT_EQ(batch.sequences(), 3);
+}
+
+TEST(Masking, DividesTheRowsAndNeverHidesUnknowns) {
+  const PackedBatch batch = batch_of({{110, 0}, {0, 1}, {1, 2}, {109, 3}});
+  for (const auto scheme : {MaskingScheme::kBernoulli, MaskingScheme::kExactCount}) {
+    const MaskingPlan masking = plan(batch, 0.5, scheme);
+    std::vector<std::int32_t> rows;
+    std::ranges::merge(masking.encoder_rows, masking.masked_rows, std::back_inserter(rows));
+    ASSERT_EQ(rows.size(), batch.ids.size());
+    for (std::size_t row = 0; row < rows.size(); ++row) EXPECT_EQ(rows[row], row);
+
+    std::vector<std::int32_t> visible_kmers;
+    std::ranges::copy_if(
+        masking.encoder_rows, std::back_inserter(visible_kmers),
+        [&](std::int32_t row) { return batch.ids[static_cast<std::size_t>(row)] >= kFirstKmer; });
+    EXPECT_EQ(masking.visible_rows, visible_kmers);
+    for (const std::int32_t row : masking.masked_rows) {
+      EXPECT_GE(batch.ids[static_cast<std::size_t>(row)], kFirstKmer);
+    }
+    ASSERT_EQ(masking.encoder_begins.size(), batch.begins.size());
+    for (std::size_t i = 0; i < batch.begins.size(); ++i) {
+      EXPECT_EQ(masking.encoder_begins[i],
+                std::ranges::count_if(masking.encoder_rows,
+                                      [&](std::int32_t row) { return row < batch.begins[i]; }));
+    }
+  }
+}
+
+TEST(Masking, BernoulliComparesTheTokensOwnNumberWithTheRatio) {
+  const PackedBatch batch = batch_of({{110, 41}});
+  const MaskingPlan masking = plan(batch, 0.3, MaskingScheme::kBernoulli, 5, 17);
+  const std::set<std::int32_t> masked(masking.masked_rows.begin(), masking.masked_rows.end());
+  for (std::int32_t row = 0; row < 110; ++row) {
+    const auto token = static_cast<std::size_t>(row);
+    if (batch.ids[token] < kFirstKmer) continue;
+    const auto position = static_cast<std::uint32_t>(batch.positions[token]);
+    const auto block =
+        philox4x32({static_cast<std::uint32_t>(Stream::kMask), 17, 41, position / 4}, 5);
+    EXPECT_EQ(masked.contains(row), block[position % 4] < 0.3 * 0x1p32);
+  }
+}
+
+TEST(Masking, DoesNotDependOnTheBatch) {
+  for (const auto scheme : {MaskingScheme::kBernoulli, MaskingScheme::kExactCount}) {
+    const MaskingPlan alone = plan(batch_of({{110, 7}}), 0.4, scheme);
+    const MaskingPlan among = plan(batch_of({{50, 3}, {110, 7}, {20, 9}}), 0.4, scheme);
+    std::vector<std::int32_t> rows;
+    for (const std::int32_t row : among.masked_rows) {
+      if (row >= 50 && row < 160) rows.push_back(row - 50);
+    }
+    EXPECT_EQ(rows, alone.masked_rows);
+  }
+}
+
+TEST(Masking, BernoulliMasksTheRatioOnAverage) {
+  std::vector<std::pair<int, std::int32_t>> sequences;
+  for (int i = 0; i < 500; ++i) sequences.emplace_back(105, i);
+  const PackedBatch batch = batch_of(sequences);
+  const double kmers = 500 * 90;
+  const MaskingPlan first = plan(batch, 0.5);
+  EXPECT_NEAR(static_cast<double>(first.masked_rows.size()), 0.5 * kmers, 4 * std::sqrt(kmers) / 2);
+  EXPECT_NE(first.masked_rows, plan(batch, 0.5, MaskingScheme::kBernoulli, 2).masked_rows);
+  EXPECT_NE(first.masked_rows, plan(batch, 0.5, MaskingScheme::kBernoulli, 1, 2).masked_rows);
+}
+
+TEST(Masking, ExactCountRoundsPerSequence) {
+  for (const int tokens : {0, 1, 2, 5, 20, 110}) {
+    const PackedBatch batch = batch_of({{tokens, tokens}});
+    const auto kmers =
+        std::ranges::count_if(batch.ids, [](std::int32_t id) { return id >= kFirstKmer; });
+    for (const double ratio : {0.0, 0.15, 0.5, 0.75, 1.0}) {
+      EXPECT_EQ(plan(batch, ratio, MaskingScheme::kExactCount).masked_rows.size(),
+                std::llround(ratio * static_cast<double>(kmers)));
+    }
+  }
+}
+
+TEST(Masking, AllAndNothingAreLegal) {
+  const PackedBatch batch = batch_of({{30, 0}, {2, 1}});
+  EXPECT_THAT(plan(batch, 0).masked_rows, IsEmpty());
+  EXPECT_THAT(plan(batch, 1).visible_rows, IsEmpty());
+  EXPECT_EQ(plan(batch, 1).encoder_rows.size(), 4);  // the [UNK]
+  EXPECT_THAT(plan(PackedBatch{}, 0.5).encoder_begins, ElementsAre(0));
+}
+
+}  // namespace
+}  // namespace barcodemae
