@@ -15,7 +15,7 @@ namespace {
 /// bases).
 constexpr std::array<double, kLevelCount> kDepths = {3, 2.5, 1.6, 0.8, 0.8, 0.16};
 /// How much the AT bias changes from a taxon to its children.
-constexpr std::array<double, kLevelCount> kBiasDeviations = {0.4, 0.4, 0.4, 0.25, 0, 0};
+constexpr std::array<double, kLevelCount> kBiasDeviations = {0.2, 0.3, 0.4, 0.3, 0, 0};
 /// Substitutions per site before the first split: enough to forget how the ancestor was made.
 constexpr double kBurnIn = 4;
 constexpr std::uint32_t kAncestorStep = 0x101, kBiasStep = 0x110;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "sequence/writer.h"
+
+#include <filesystem>
+
+#include "reading.h"
+
+namespace barcodemae {
+namespace {
+
+using ::testing::HasSubstr;
+
+Record make_record(const std::string& id) {
+  Record record;
+  record.id = id;
+  record.sequence = "ACGTRN" + std::string(600, 'A');
+  record.label(Rank::kClass) = "Insecta";
+  record.label(Rank::kOrder) = "Diptera";
+  record.label(Rank::kFamily) = "Sciaridae";
+  record.label(Rank::kGenus) = "Sciara";
+  record.label(Rank::kSpecies) = "Sciara una";
+  record.label(Rank::kBin) = "BOLD:AAA1234";
+  record.country = "Congo, \"Dem.\" Rep.";
+  record.split = "train";
+  return record;
+}
+
+class WriterFormats : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(WriterFormats, IsReadBack) {
+  const auto path =
+      std::filesystem::temp_directory_path() / (std::string("barcodemae_writer") + GetParam());
+  const std::vector<Record> records = {make_record("a"), make_record("b"), make_record("c")};
+  RecordWriter writer(path);
+  writer.write(writer.encode(std::span(records).first(2)));
+  writer.write(writer.encode(std::span(records).last(1)));
+  EXPECT_FALSE(std::filesystem::exists(path)) << "before it is complete";
+  writer.commit();
+
+  RecordReader reader(path);
+  Record record;
+  for (const Record& expected : records) {
+    ASSERT_TRUE(reader.next(record));
+    EXPECT_EQ(record.id, expected.id);
+    EXPECT_EQ(record.sequence, expected.sequence);
+    const bool fasta = std::string(GetParam()).starts_with(".fa");
+    for (std::size_t rank = 0; rank < kRankCount; ++rank) {
+      if (fasta && static_cast<Rank>(rank) == Rank::kBin) continue;
+      EXPECT_EQ(record.labels[rank], expected.labels[rank]);
+    }
+    if (!fasta) {
+      EXPECT_EQ(record.country, expected.country);
+      EXPECT_EQ(record.split, expected.split);
+    }
+  }
+  EXPECT_FALSE(reader.next(record));
+  std::filesystem::remove(path);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WriterFormats,
+                         ::testing::Values(".csv", ".tsv", ".fasta", ".csv.gz", ".csv.zst",
+                                           ".fa.gz"));
+
+TEST(Writer, EndingThatNamesNoFormatIsAnError) {
+  for (const char* path : {"x.txt", "x", "x.gz", "x.csv.bz2"}) {
+    EXPECT_THAT(user_error([&] { RecordWriter{path}; }), HasSubstr("names no format")) << path;
+  }
+}
+
+}  // namespace
+}  // namespace barcodemae
