@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "marker/base_number.h"
+#include "marker/codon_period.h"
 #include "marker/marker_profile.h"
 
 namespace barcodemae {
@@ -40,7 +41,15 @@ std::optional<MarkerProfile> MarkerProfile::learn(const std::vector<std::string_
     profile = MarkerProfile(profile.count_placed_records(sample));
   }
   if (profile.conserved_sites() < kMinimumSites) return std::nullopt;
+  const std::optional<CodonPeriod> codons = find_codon_period(profile.frequencies_);
+  if (codons && codons->backwards) return MarkerProfile(flipped(profile.counts_));
   return profile;
+}
+
+MarkerProfile::SiteCounts MarkerProfile::flipped(SiteCounts counts) {
+  std::ranges::reverse(counts);
+  for (auto& site : counts) std::ranges::reverse(site);  // A, C, G, T ↔ T, G, C, A
+  return counts;
 }
 
 std::optional<MarkerProfile::SiteCounts> MarkerProfile::count_complete_records(
@@ -81,11 +90,7 @@ std::optional<MarkerProfile::SiteCounts> MarkerProfile::count_complete_records(
     count(reverse ? std::string_view(other) : sequence);
     reversed += reverse ? 1 : 0;
   }
-  if (2 * reversed > complete) {  // most records are forward
-    std::ranges::reverse(counts);
-    for (auto& site : counts) std::ranges::reverse(site);  // A, C, G, T ↔ T, G, C, A
-  }
-  return counts;
+  return 2 * reversed > complete ? flipped(std::move(counts)) : counts;
 }
 
 MarkerProfile::SiteCounts MarkerProfile::count_placed_records(

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
 #include "base/error.h"
 #include "marker/base_number.h"
+#include "marker/codon_period.h"
 
 namespace barcodemae {
 namespace {
@@ -20,32 +20,6 @@ constexpr std::int64_t kMaxCount = std::int64_t{1} << 48;
 
 std::int64_t depth(const std::array<std::int64_t, 4>& counts) {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
-}
-
-/// Entropy in nats.
-double entropy(const std::array<float, 4>& frequencies) {
-  double sum = 0;
-  for (const float frequency : frequencies) {
-    if (frequency > 0) sum -= double{frequency} * std::log(double{frequency});
-  }
-  return sum;
-}
-
-/// Where codons begin: selection spares third positions, so their sites vary most. nullopt unless
-/// one position of the three varies clearly more than either other.
-std::optional<int> find_codon_start(const std::vector<std::array<float, 4>>& frequencies) {
-  std::array<double, 3> sums{}, sites{};
-  for (std::size_t site = 0; site < frequencies.size(); ++site) {
-    sums[site % 3] += entropy(frequencies[site]);
-    sites[site % 3] += 1;
-  }
-  std::array<double, 3> means{};
-  for (std::size_t i = 0; i < 3; ++i) means[i] = sites[i] > 0 ? sums[i] / sites[i] : 0;
-  const auto third = static_cast<std::size_t>(std::ranges::max_element(means) - means.begin());
-  const double others = std::max(means[(third + 1) % 3], means[(third + 2) % 3]);
-  constexpr double kClearRatio = 1.5;
-  if (means[third] <= kClearRatio * others) return std::nullopt;
-  return static_cast<int>((third + 1) % 3);
 }
 
 }  // namespace
@@ -101,9 +75,9 @@ MarkerProfile::MarkerProfile(SiteCounts counts) : counts_(std::move(counts)) {
     const auto most = static_cast<std::size_t>(std::ranges::max_element(site) - site.begin());
     consensus_.push_back(total > 0 ? kBases[most] : 'N');
   }
-  const std::optional<int> codon_start = find_codon_start(frequencies_);
-  has_codons_ = codon_start.has_value();
-  codon_start_ = codon_start.value_or(0);
+  const std::optional<CodonPeriod> codons = find_codon_period(frequencies_);
+  has_codons_ = codons.has_value();
+  codon_start_ = codons ? codons->start : 0;
   index_conserved_sites();
 }
 

@@ -40,16 +40,17 @@ class MarkerProfile {
   /// Learns a profile from normalised sequences. The most common length among them is taken for
   /// that of complete records and gives the coordinates; these records, each on the strand that
   /// agrees with those before it, give a first consensus; then all are placed and counted, three
-  /// times over. nullopt when no such region exists: fewer than 20 records of one length, fewer
-  /// than kMinimumSites conserved sites. Deterministic.
+  /// times over. Forward is the coding strand where the sites show one (codon_period.h), else the
+  /// strand of most complete records. nullopt when no such region exists: fewer than 20 records of
+  /// one length, fewer than kMinimumSites conserved sites. Deterministic.
   static std::optional<MarkerProfile> learn(const std::vector<std::string_view>& sequences);
 
   /// Best strand and shift, by the number of agreeing sites; see Placement.
   Placement place(std::string_view sequence) const;
 
   int length() const { return static_cast<int>(consensus_.size()); }
-  /// Coordinate of the first base of the first whole codon (0, 1 or 2): the third codon position is
-  /// the one whose sites vary most. 0 for markers without such a period.
+  /// Coordinate of the first base of the first whole codon (0, 1 or 2): see codon_period.h.
+  /// 0 for markers without such a period.
   int codon_start() const { return codon_start_; }
   /// Whether the sites vary with the period of codons at all.
   bool has_codons() const { return has_codons_; }
@@ -80,6 +81,7 @@ class MarkerProfile {
   explicit MarkerProfile(SiteCounts counts);
   void index_conserved_sites();
 
+  static SiteCounts flipped(SiteCounts counts);  ///< to the other strand
   static std::optional<SiteCounts> count_complete_records(
       const std::vector<std::string_view>& sequences);
   SiteCounts count_placed_records(const std::vector<std::string_view>& sequences) const;

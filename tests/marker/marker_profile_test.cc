@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -15,11 +16,12 @@ namespace {
 constexpr int kLength = 300;
 constexpr int kCodonStart = 2;
 
-/// Barcodes of a made-up marker: third codon positions free, every tenth other site variable, the
-/// rest the same in all but 2 % of the records.
+/// Barcodes of a made-up marker. Coding: third codon positions free, first ones changed in 10 % of
+/// the records, second ones in 2 %; else 5 % everywhere.
 class Marker {
  public:
-  explicit Marker(std::uint64_t seed) : random_(seed, Stream::kSimulate) {
+  explicit Marker(std::uint64_t seed, bool coding = true)
+      : random_(seed, Stream::kSimulate), coding_(coding) {
     for (int site = 0; site < kLength; ++site) consensus_ += base();
   }
 
@@ -34,8 +36,9 @@ class Marker {
   std::string record() {
     std::string record = consensus_;
     for (int site = 0; site < kLength; ++site) {
-      const bool third = (site + 3 - kCodonStart) % 3 == 2;
-      const double rate = third ? 0.8 : site % 10 == 0 ? 0.3 : 0.02;
+      constexpr std::array<double, 3> kRates{0.1, 0.02, 0.8};
+      const double rate =
+          coding_ ? kRates[static_cast<std::size_t>(site + 3 - kCodonStart) % 3] : 0.05;
       if (random_.uniform() < rate) record[static_cast<std::size_t>(site)] = base()[0];
     }
     return record;
@@ -45,6 +48,7 @@ class Marker {
 
  private:
   RandomSequence random_;
+  bool coding_;
   std::string consensus_;
 };
 
@@ -98,15 +102,22 @@ TEST(MarkerProfile, FindsLengthCodonsAndEveryRecordOnEitherStrand) {
   }
 }
 
-TEST(MarkerProfile, OrientsItselfByTheMajorityEvenWhenTheFirstRecordIsReversed) {
-  Marker marker(2);
-  std::vector<Truth> truths = ragged_records(marker, 200);
-  std::ranges::stable_partition(truths, &Truth::reverse);
-  const auto profile = MarkerProfile::learn(views(truths));
-  ASSERT_TRUE(profile);
-  const Placement placement = profile->place(marker.record());
-  EXPECT_TRUE(placement.explained);
-  EXPECT_FALSE(placement.reverse_complement);
+TEST(MarkerProfile, RunsAlongTheCodingStrandElseAlongThatOfMostRecords) {
+  for (const bool coding : {true, false}) {
+    Marker marker(2, coding);
+    std::vector<Truth> truths = ragged_records(marker, 200);
+    std::ranges::stable_partition(truths, &Truth::reverse);  // a reversed one first
+    if (coding) {                                            // and nearly all of them reversed
+      for (Truth& truth : truths) truth.sequence = reverse_complement(truth.sequence);
+    }
+    const auto profile = MarkerProfile::learn(views(truths));
+    ASSERT_TRUE(profile);
+    EXPECT_EQ(profile->has_codons(), coding);
+    EXPECT_EQ(profile->codon_start(), coding ? kCodonStart : 0);
+    const Placement placement = profile->place(marker.record());
+    EXPECT_TRUE(placement.explained);
+    EXPECT_FALSE(placement.reverse_complement);
+  }
 }
 
 TEST(MarkerProfile, DoesNotExplainChance) {
