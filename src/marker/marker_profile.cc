@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
@@ -122,7 +123,7 @@ Placement MarkerProfile::place(std::string_view sequence) const {
     const auto last = static_cast<std::size_t>(
         (std::min<std::int64_t>(begin + bases, length()) + 63) / 64);  // one past
     const int reachable = conserved_before_[last] - conserved_before_[first];
-    const int allowed = static_cast<int>((1 - kAgreement) * reachable);
+    const int allowed = reachable - static_cast<int>(std::ceil(kAgreement * reachable));
     int covered = 0, disagreeing = 0;
     for (std::size_t i = first; i < last; ++i) {
       const SiteWord& site = sites_[i];
