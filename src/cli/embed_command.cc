@@ -36,6 +36,10 @@ void refuse_to_overwrite_input(const fs::path& data, const fs::path& out) {
   }
 }
 
+std::string records_text(std::size_t count) {
+  return format_count(static_cast<std::int64_t>(count)) + (count == 1 ? " record" : " records");
+}
+
 void run(const EmbedCommandOptions& options) {
   refuse_to_overwrite_input(options.data, options.out);
   const DType precision = options.compute.activation();
@@ -56,7 +60,8 @@ void run(const EmbedCommandOptions& options) {
       });
   writer.commit(result.skips);
 
-  if (const std::string summary = reader.report().summary(options.data); !summary.empty())
+  const std::string source = options.data == "-" ? "standard input" : options.data;
+  if (const std::string summary = reader.report().summary(source); !summary.empty())
     log_info("{}", summary);
   if (anchored)
     log_info(
@@ -64,8 +69,7 @@ void run(const EmbedCommandOptions& options) {
         "are",
         format_count(result.embedded - result.unexplained), format_count(result.embedded));
   if (!result.skips.empty() && !writer.skipped_path().empty())
-    log_warn("{} records could not be embedded: {} lists them",
-             format_count(static_cast<std::int64_t>(result.skips.size())),
+    log_warn("{} that could not be embedded: see {}", records_text(result.skips.size()),
              writer.skipped_path().string());
   if (options.out != "-")
     log_info("{} vectors of {} dimensions in {}", format_count(result.embedded), embedder.width(),

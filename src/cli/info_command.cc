@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -81,8 +82,34 @@ Json describe_model(const std::filesystem::path& directory) {
   return json;
 }
 
-void print_line(const char* name, const std::string& value) {
-  std::printf("  %-13s %s\n", name, value.c_str());
+constexpr std::size_t kNameWidth = 14, kLineWidth = 100;
+
+/// "  name          value", continued below the value.
+void print_line(const std::string& name, const std::string& value) {
+  std::string line = fmt::format("  {:<{}}", name, kNameWidth);
+  if (line.back() != ' ') line += ' ';
+  std::size_t used = line.size();
+  for (std::size_t begin = 0; begin < value.size();) {
+    const std::size_t end = std::min(value.find(' ', begin), value.size());
+    if (used + (end - begin) > kLineWidth && begin > 0) {
+      line += "\n" + std::string(kNameWidth + 2, ' ');
+      used = kNameWidth + 2;
+    }
+    line.append(value, begin, end + 1 - begin);
+    used += end + 1 - begin;
+    begin = end + 1;
+  }
+  std::printf("%s\n", line.c_str());
+}
+
+/// A fact of the training as text; of several in one, those that were set.
+std::string fact_text(const Json& fact) {
+  if (fact.is_string()) return fact.get<std::string>();
+  if (!fact.is_object()) return fact.dump();
+  std::string text;
+  for (const auto& [name, value] : fact.items())
+    if (!value.is_null() && value != "") text += fmt::format("{} {}, ", name, fact_text(value));
+  return text.substr(0, text.size() - std::min<std::size_t>(text.size(), 2));
 }
 
 std::string transformer_text(const Json& part) {
@@ -134,8 +161,7 @@ void print_text(const Json& info) {
                                anchor["codon_start"].get<int>()));
   print_line("fingerprint", model["fingerprint"]);
   if (!model["training"].empty()) std::printf("\nTraining\n");
-  for (const auto& [name, value] : model["training"].items())
-    print_line(name.c_str(), value.is_string() ? value.get<std::string>() : value.dump());
+  for (const auto& [name, value] : model["training"].items()) print_line(name, fact_text(value));
 }
 
 void run(const InfoOptions& options) {

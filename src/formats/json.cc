@@ -46,6 +46,8 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& sourc
         "{}, line {}: malformed JSON at byte {}\nThe file is damaged or was edited by hand; "
         "restore it.",
         source, line, error.byte);
+  } catch (const Json::out_of_range&) {
+    throw UserError("{}: a number in it is too large", source);
   }
   if (!result.is_object())
     throw UserError("{}: expected a JSON object, found {}", source, quoted(result));

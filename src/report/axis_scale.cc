@@ -24,28 +24,37 @@ std::vector<double> even_ticks(double low, double high, int wanted) {
   return ticks;
 }
 
+/// Whole powers of ten (every n-th) on a long axis, 1, 2 and 5 times them on a shorter one, and the
+/// steps of a linear one where even these are few.
+std::vector<double> log_ticks(double low, double high, int wanted) {
+  const double decades = std::log10(high / low);
+  const int every = std::max(1, static_cast<int>(std::ceil(decades / wanted - 1e-9)));
+  std::vector<double> ticks;
+  for (int power = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, power) <= high;
+       ++power) {
+    if (power % every != 0) continue;
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      if (factor > 1 && decades > wanted / 2.0) continue;
+      const double tick = factor * std::pow(10.0, power);
+      if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) ticks.push_back(tick);
+    }
+  }
+  return ticks.size() < 3 ? even_ticks(low, high, wanted) : ticks;
+}
+
 }  // namespace
 
 AxisScale::AxisScale(Axis axis, double low, double high, int wanted, bool tight) : axis_(axis) {
   if (axis == Axis::kLog) {
-    // Factors 1, 2, 5 on a short axis, whole powers of ten (every n-th) on a long one.
-    const double decades = std::log10(high / low);
-    if (!tight) {
-      const double unit = decades < wanted / 2.0 ? 1.1 : 10;  // a little room, or the whole decade
-      low = unit == 10 ? std::pow(10.0, std::floor(std::log10(low))) : low / unit;
-      high = unit == 10 ? std::pow(10.0, std::ceil(std::log10(high))) : high * unit;
+    const bool is_short = std::log10(high / low) < wanted / 2.0;
+    if (low == high || (is_short && !tight)) {  // a little room
+      low /= 1.1;
+      high *= 1.1;
+    } else if (!tight) {  // whole decades
+      low = std::pow(10.0, std::floor(std::log10(low)));
+      high = std::pow(10.0, std::ceil(std::log10(high)));
     }
-    const int every =
-        std::max(1, static_cast<int>(std::ceil(std::log10(high / low) / wanted - 1e-9)));
-    for (int power = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, power) <= high;
-         ++power) {
-      if (power % every != 0) continue;
-      for (const double factor : {1.0, 2.0, 5.0}) {
-        if (factor > 1 && decades > wanted / 2.0) continue;
-        const double tick = factor * std::pow(10.0, power);
-        if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) ticks_.push_back(tick);
-      }
-    }
+    ticks_ = log_ticks(low, high, wanted);
   } else {
     if (low == high) {  // a level: give it some room
       const double room = low == 0 ? 1 : std::abs(low) * 0.1;

@@ -15,7 +15,7 @@ namespace {
 
 // The drawing's own units; the page scales it.
 constexpr double kWidth = 560, kHeight = 300;
-constexpr double kLeft = 62, kRight = 16, kTop = 12, kBottom = 46;
+constexpr double kLeft = 74, kRight = 16, kTop = 12, kBottom = 46;
 constexpr std::size_t kMostPoints = 400;   // more are averaged in equal runs: nobody sees them
 constexpr std::size_t kMarkedPoints = 60;  // up to so many points get a visible mark
 constexpr int kColours = 6;                // in the style sheet
@@ -136,7 +136,7 @@ std::string line_chart_html(const LineChart& chart, int number) {
   html += fmt::format(
       "<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>"
       "<text class=\"label\" x=\"{3:.1f}\" y=\"{4:.1f}\" text-anchor=\"middle\">{5}</text>"
-      "<text class=\"label\" transform=\"translate(14 {6:.1f}) rotate(-90)\" "
+      "<text class=\"label\" transform=\"translate(12 {6:.1f}) rotate(-90)\" "
       "text-anchor=\"middle\">{7}</text>",
       kLeft, kWidth - kRight, kHeight - kBottom, (kLeft + kWidth - kRight) / 2, kHeight - 8,
       escape_html(chart.x_label), (kTop + kHeight - kBottom) / 2, escape_html(chart.y_label));

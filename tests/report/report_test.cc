@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "report/report.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,15 +11,14 @@
 #include "base/error.h"
 #include "report/axis_scale.h"
 #include "report/html.h"
-#include "report/report.h"
 
 namespace barcodemae {
 namespace {
 
 using testing::DoubleEq;
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 /// Tags of the document that open and close: a misplaced one would leave the stack uneven.
@@ -101,8 +102,10 @@ TEST(AxisScale, TicksAreRoundAndCoverTheRange) {
   EXPECT_THAT(AxisScale(Axis::kLinear, 0.3, 9.2, 5, true).ticks(), ElementsAre(2, 4, 6, 8));
   EXPECT_THAT(AxisScale(Axis::kLog, 3e-6, 2e-1, 5, false).ticks(),
               ElementsAre(DoubleEq(1e-6), DoubleEq(1e-4), DoubleEq(1e-2), DoubleEq(1)));
-  EXPECT_THAT(AxisScale(Axis::kLog, 1.9, 8.3, 5, true).ticks(),
-              ElementsAre(DoubleEq(2), DoubleEq(5)));
+  EXPECT_THAT(AxisScale(Axis::kLog, 1.9, 8.3, 5, true).ticks(), ElementsAre(2, 4, 6, 8));
+  EXPECT_THAT(AxisScale(Axis::kLog, 1.9, 83, 5, true).ticks(),
+              ElementsAre(DoubleEq(2), DoubleEq(5), DoubleEq(10), DoubleEq(20), DoubleEq(50)));
+  EXPECT_THAT(AxisScale(Axis::kLog, 3, 3, 5, true).ticks(), Not(IsEmpty()));
   const AxisScale level(Axis::kLinear, 5, 5, 4, false);
   EXPECT_NEAR(level.place(5), 0.5, 0.3);
   const AxisScale log(Axis::kLog, 1, 100, 5, false);
