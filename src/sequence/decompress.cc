@@ -11,7 +11,7 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::size_t kInputBytes = std::size_t{1} << 18;
+constexpr std::size_t kInputBytes = std::size_t{1} << 16;
 constexpr std::string_view kGzipMagic = "\x1f\x8b";
 constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
 

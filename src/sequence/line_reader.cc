@@ -9,7 +9,7 @@
 namespace barcodemae {
 
 namespace {
-constexpr std::size_t kReadBytes = std::size_t{1} << 18;
+constexpr std::size_t kReadBytes = std::size_t{1} << 16;
 }
 
 LineReader::LineReader(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {}
