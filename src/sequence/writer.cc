@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sequence/writer.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -127,31 +128,54 @@ void append_fasta(const Record& record, std::string& out) {
 }  // namespace
 
 struct RecordWriter::Implementation {
-  explicit Implementation(const std::filesystem::path& path) {
-    if (path == "-") return;
-    std::filesystem::path stem = path;
-    if (stem.extension() == ".gz") compression = Compression::kGzip;
-    if (stem.extension() == ".zst") compression = Compression::kZstd;
-    if (compression != Compression::kNone) stem.replace_extension();
-    const std::string ending = stem.extension().string();
+  explicit Implementation(const std::filesystem::path& path) : name(path.string()) {
+    if (path == "-") {
+      name = "standard output";
+      descriptor = STDOUT_FILENO;
+      return;
+    }
+    choose_format(path);
+    std::error_code unknown;
+    const auto status = std::filesystem::status(path, unknown);
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+        !std::filesystem::is_directory(status)) {
+      // A pipe or device: nothing may take its place.
+      descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+      if (descriptor < 0) throw UserError("cannot write {}: {}.", name, std::strerror(errno));
+      return;
+    }
+    file.emplace(path);
+  }
+  ~Implementation() {
+    if (descriptor > STDOUT_FILENO) ::close(descriptor);
+  }
+  Implementation(const Implementation&) = delete;
+  Implementation& operator=(const Implementation&) = delete;
+
+  void choose_format(std::filesystem::path path) {
+    if (path.extension() == ".gz") compression = Compression::kGzip;
+    if (path.extension() == ".zst") compression = Compression::kZstd;
+    if (compression != Compression::kNone) path.replace_extension();
+    const std::string ending = path.extension().string();
     if (ending == ".tsv") {
       layout = Layout::kTsv;
     } else if (ending == ".fasta" || ending == ".fa" || ending == ".fas" || ending == ".fna") {
       layout = Layout::kFasta;
-    } else if (ending != ".csv") {
+    } else if (ending != ".csv" && !ending.empty()) {
       throw UserError(
           "{}: this ending names no format that is written.\n"
           "Expected .csv, .tsv, .fasta or .fa, with .gz or .zst behind it to compress; or - for "
           "CSV\n"
           "to standard output.",
-          path.string());
+          name);
     }
-    file.emplace(path);
   }
 
+  std::string name;
   Layout layout = Layout::kCsv;
   Compression compression = Compression::kNone;
-  std::optional<AtomicFile> file;  ///< none: standard output
+  std::optional<AtomicFile> file;
+  int descriptor = -1;  ///< of standard output, a pipe or a device; else there is a file
 };
 
 RecordWriter::RecordWriter(const std::filesystem::path& path)
@@ -181,10 +205,10 @@ void RecordWriter::write(std::string_view encoded) {
     return;
   }
   while (!encoded.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, encoded.data(), encoded.size());
+    const ssize_t written = ::write(implementation_->descriptor, encoded.data(), encoded.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
-      throw UserError("standard output: writing failed ({}).", std::strerror(errno));
+      throw UserError("{}: writing failed ({}).", implementation_->name, std::strerror(errno));
     }
     encoded.remove_prefix(static_cast<std::size_t>(written));
   }

@@ -12,10 +12,11 @@
 
 namespace barcodemae {
 
-/// Writes records as CSV, TSV or FASTA by the file's name (.csv, .tsv, .fasta, .fa, …; .gz or .zst
-/// behind compress); "-" is standard output, as CSV. Tables have the columns processid, class,
-/// order, family, subfamily, genus, species, dna_bin, country, split, dna_barcode; FASTA has SINTAX
-/// headers, without split, BIN and country. The file appears whole or not at all.
+/// Writes records as CSV, TSV or FASTA by the file's name (.csv or no ending, .tsv, .fasta, .fa, …;
+/// .gz or .zst behind compress); "-" is standard output, as CSV. Tables have the columns processid,
+/// class, order, family, subfamily, genus, species, dna_bin, country, split, dna_barcode; FASTA has
+/// SINTAX headers, without split, BIN and country. A file appears whole or not at all; a pipe or
+/// device is written to as it goes.
 class RecordWriter {
  public:
   /// Throws UserError for an ending that names no format, and as AtomicFile does.

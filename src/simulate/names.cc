@@ -9,7 +9,8 @@ namespace barcodemae {
 namespace {
 
 /// Three syllables of a consonant and a vowel, more for numbers from a million on. Neighbouring
-/// numbers are spread: the factor has no divisor in common with 100.
+/// numbers are spread (the factor has no divisor in common with 100), from another beginning for
+/// every ending.
 std::string syllables(std::int64_t number, std::string_view ending) {
   constexpr std::string_view kConsonants = "bcdfghklmnprstvzxjqy", kVowels = "aeiou";
   constexpr std::int64_t kSyllables = 1000000, kFactor = 618033;
@@ -18,7 +19,9 @@ std::string syllables(std::int64_t number, std::string_view ending) {
     name += kConsonants[static_cast<std::size_t>(rest % 100 / 5)];
     name += kVowels[static_cast<std::size_t>(rest % 5)];
   }
-  std::int64_t spread = (number % kSyllables) * kFactor % kSyllables;
+  std::int64_t beginning = 0;
+  for (const char letter : ending) beginning = 31 * beginning + letter;
+  std::int64_t spread = (number % kSyllables + beginning % kSyllables) * kFactor % kSyllables;
   for (int i = 0; i < 3; ++i, spread /= 100) {
     name += kConsonants[static_cast<std::size_t>(spread % 100 / 5)];
     name += kVowels[static_cast<std::size_t>(spread % 5)];

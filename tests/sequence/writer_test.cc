@@ -62,9 +62,15 @@ INSTANTIATE_TEST_SUITE_P(All, WriterFormats,
                                            ".fa.gz"));
 
 TEST(Writer, EndingThatNamesNoFormatIsAnError) {
-  for (const char* path : {"x.txt", "x", "x.gz", "x.csv.bz2"}) {
+  for (const char* path : {"x.txt", "x.json.gz", "x.csv.bz2"}) {
     EXPECT_THAT(user_error([&] { RecordWriter{path}; }), HasSubstr("names no format")) << path;
   }
+}
+
+TEST(Writer, DeviceIsWrittenToAndNotReplaced) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "skipped: there is no /dev/full";
+  EXPECT_THAT(user_error([] { RecordWriter("/dev/full"); }), HasSubstr("No space left"));
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
 }  // namespace
