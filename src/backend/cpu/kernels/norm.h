@@ -17,16 +17,25 @@ struct RowStatistics {
 BARCODEMAE_INLINE RowStatistics row_statistics(const float* row, std::int64_t cols, float total,
                                                float epsilon) {
   const float mean = total / static_cast<float>(cols);
-  Floats squares{};
-  for_lanes(cols, [&](std::int64_t c, auto lanes) {
+  const auto add_square = [&](Floats& squares, std::int64_t c, auto lanes) {
     const Floats centred = valid_or(load(row + c, lanes) - mean, 0, lanes);
     squares = fma(centred, centred, squares);
-  });
-  const float variance = sum(squares) / static_cast<float>(cols);
+  };
+  Floats squares[4] = {};  // four chains of additions: one would wait for each result
+  std::int64_t c = 0;
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) {
+    for (int i = 0; i < 4; ++i) add_square(squares[i], c + i * kLanes, AllLanes{});
+  }
+  for_lanes(cols - c,
+            [&](std::int64_t rest, auto lanes) { add_square(squares[0], c + rest, lanes); });
+  const float variance =
+      sum((squares[0] + squares[1]) + (squares[2] + squares[3])) / static_cast<float>(cols);
   return {mean, 1.0f / __builtin_sqrtf(variance + epsilon)};
 }
 
-void residual_norm_forward(const ResidualNormForward& a) {
+void residual_norm_forward(const ResidualNormForward& arguments) {
+  const ResidualNormForward a = arguments;  // a copy: no store can change it
+
   with_type(a.type, [&](auto type) {
     with_type(a.product_type, [&](auto product_type) {
       using T = decltype(type);
@@ -66,7 +75,9 @@ void residual_norm_forward(const ResidualNormForward& a) {
 enum class NormSource { kOutput, kSum };
 
 template <typename T, NormSource kSource>
-void residual_norm_backward_rows(const ResidualNormBackward& a) {
+void residual_norm_backward_rows(const ResidualNormBackward& arguments) {
+  const ResidualNormBackward a = arguments;  // a copy: no store can change it
+
   const std::int64_t cols = a.cols;
   const float width = static_cast<float>(cols);
   const Floats scale = broadcast(a.keep_scale);
@@ -110,14 +121,15 @@ void residual_norm_backward_rows(const ResidualNormBackward& a) {
       total += w;
       projection = fma(w, x, projection);
     });
-    const Floats mean_w = broadcast(sum(total) / width);
-    const Floats mean_wx = broadcast(sum(projection) / width);
+    // (w − mean w − x̂ · mean (w x̂)) / σ
+    const Floats constant = rstd * broadcast(-sum(total) / width);
+    const Floats slope = rstd * broadcast(-sum(projection) / width);
     T* dsum = row_of<T>(a.dsum, r, cols);
     T* dproduct = a.dproduct ? row_of<T>(a.dproduct, r, cols) : nullptr;
     const std::uint8_t* keep = a.keep ? a.keep + r * keep_stride(cols) : nullptr;
     for_lanes(cols, [&](std::int64_t c, auto lanes) {
       const Floats x = load(normalised + c, lanes);
-      const Floats g = (load(weighted + c, lanes) - mean_w - x * mean_wx) * rstd;
+      const Floats g = fma(x, slope, fma(load(weighted + c, lanes), rstd, constant));
       store(dsum + c, a.accumulate ? load(dsum + c, lanes) + g : g, lanes);
       const Floats p = keep ? kept(keep, c, g * scale) : g;
       if (dproduct) store(dproduct + c, p, lanes);
@@ -153,7 +165,9 @@ BARCODEMAE_INLINE float embedding_sum(const EmbedForward& a, std::int64_t r, flo
   return sum(total);
 }
 
-void embed_forward(const EmbedForward& a) {
+void embed_forward(const EmbedForward& arguments) {
+  const EmbedForward a = arguments;  // a copy: no store can change it
+
   with_type(a.type, [&](auto type) {
     using T = decltype(type);
     const Floats scale = broadcast(a.keep_scale);
@@ -175,7 +189,9 @@ void embed_forward(const EmbedForward& a) {
   });
 }
 
-void embed_backward(const EmbedBackward& a) {
+void embed_backward(const EmbedBackward& arguments) {
+  const EmbedBackward a = arguments;  // a copy: no store can change it
+
   const EmbedForward& f = a.forward;
   const std::int64_t cols = f.cols;
   const float width = static_cast<float>(cols);
@@ -202,13 +218,13 @@ void embed_backward(const EmbedBackward& a) {
         total += w;
         projection = fma(w, x, projection);
       });
-      const Floats mean_w = broadcast(sum(total) / width);
-      const Floats mean_wx = broadcast(sum(projection) / width);
+      const Floats constant = rstd * broadcast(-sum(total) / width);
+      const Floats slope = rstd * broadcast(-sum(projection) / width);
       float* dsum = a.dsum ? a.dsum + r * cols : nullptr;
       T* drows = a.drows ? row_of<T>(a.drows, r, cols) : nullptr;
       for_lanes(cols, [&](std::int64_t c, auto lanes) {
         const Floats x = load(normalised + c, lanes);
-        const Floats g = (load(weighted + c, lanes) - mean_w - x * mean_wx) * rstd;
+        const Floats g = fma(x, slope, fma(load(weighted + c, lanes), rstd, constant));
         if (dsum) store(dsum + c, g, lanes);
         if (drows) store(drows + c, a.accumulate ? load(drows + c, lanes) + g : g, lanes);
         if (a.dtoken_type) {
