@@ -2,6 +2,8 @@
 #include "train/validation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -77,12 +79,19 @@ void Validator::score_embeddings(ValidationResult& result, const std::function<b
       if (stop()) throw Stopped{};
     });
   };
+  const auto finite = [](const Matrix& matrix) {
+    return std::all_of(matrix.values.begin(), matrix.values.end(),
+                       [](float value) { return std::isfinite(value); });
+  };
   const bool labelled = !data_.records.queries.empty();
   Matrix keys = embed(labelled ? data_.records.keys : data_.records.validation);
+  result.effective_rank = result.mean_cosine = std::numeric_limits<double>::quiet_NaN();
+  if (!finite(keys)) return;  // a training that has diverged
   result.effective_rank = effective_rank(keys);
   result.mean_cosine = mean_pairwise_cosine(keys);
   if (!labelled) return;
   Matrix queries = embed(data_.records.queries);
+  if (!finite(queries)) return;
   const auto accuracy = [&] {
     return share_with_same_genus(data_.dataset, data_.records.queries, data_.records.keys, queries,
                                  keys);

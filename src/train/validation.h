@@ -11,6 +11,7 @@
 
 namespace barcodemae {
 
+/// Rank and cosine are not a number, and there is no accuracy, when embeddings are not finite.
 struct ValidationResult {
   double masked_loss = 0;          ///< mean over all masked tokens, nats
   double site_frequency_loss = 0;  ///< the same tokens predicted by their sites' frequencies

@@ -100,15 +100,15 @@ INSTANTIATE_TEST_SUITE_P(Device, PretrainTest, testing::Values("reference", "cpu
                          [](const auto& test) { return test.param; });
 
 TEST_P(PretrainTest, LearnsMoreThanTheSitesFrequencies) {
-  EXPECT_EQ(train("run", {{"steps", "300"}, {"validate-every", "100"}, {"dropout", "0"}}),
+  EXPECT_EQ(train("run", {{"steps", "200"}, {"validate-every", "100"}, {"dropout", "0"}}),
             PretrainOutcome::kFinished);
   const std::vector<nlohmann::json> validations = metrics("run", "validation");
-  ASSERT_EQ(validations.size(), 4u);
+  ASSERT_EQ(validations.size(), 3u);
   const nlohmann::json &first = validations.front(), &last = validations.back();
   // A head per base starts with the sites' frequencies.
-  EXPECT_NEAR(first["masked_loss"], first["site_frequency_loss"], 0.3);
-  EXPECT_LT(last["masked_loss"].get<double>(), 0.6 * last["site_frequency_loss"].get<double>());
-  EXPECT_GT(last["masked_accuracy"].get<double>(), first["masked_accuracy"].get<double>() + 0.2);
+  EXPECT_NEAR(first["masked_loss"], first["site_frequency_loss"], 0.1);
+  EXPECT_LT(last["masked_loss"].get<double>(), 0.5 * last["site_frequency_loss"].get<double>());
+  EXPECT_GT(last["masked_accuracy"].get<double>(), first["masked_accuracy"].get<double>() + 0.4);
   EXPECT_GT(last["genus_accuracy"].get<double>(), 0.9);
   EXPECT_GT(last["effective_rank"].get<double>(), 1);
   EXPECT_THAT(read_file(folder_ / "run/report.html"), HasSubstr("Masked loss"));
@@ -118,7 +118,7 @@ TEST_P(PretrainTest, ResumedAnywhereWithOtherThreadsEndsBitForBitTheSame) {
   set_thread_count(1);
   EXPECT_EQ(train("whole"), PretrainOutcome::kFinished);
   // Step 7 and 14 are validated; 5 and 10 end an interval of the log.
-  for (const std::int64_t stop : {0, 3, 5, 6, 7, 14, 15, 23}) {
+  for (const std::int64_t stop : {0, 3, 5, 6, 7, 14, 19}) {
     set_thread_count(1 + static_cast<int>(stop % 3));
     EXPECT_EQ(train("parts", {}, stop), PretrainOutcome::kInterrupted) << stop;
   }
@@ -132,7 +132,7 @@ TEST_P(PretrainTest, WhatWasWrittenAfterTheCheckpointIsForgotten) {
   // As if the process had gone on for some steps and then been killed without a checkpoint.
   std::filesystem::copy(folder_ / "killed/checkpoints", folder_ / "checkpoints",
                         std::filesystem::copy_options::recursive);
-  EXPECT_EQ(train("killed", {}, 21), PretrainOutcome::kInterrupted);
+  EXPECT_EQ(train("killed", {}, 16), PretrainOutcome::kInterrupted);
   std::filesystem::remove_all(folder_ / "killed/checkpoints");
   std::filesystem::rename(folder_ / "checkpoints", folder_ / "killed/checkpoints");
   EXPECT_EQ(train("killed"), PretrainOutcome::kFinished);
