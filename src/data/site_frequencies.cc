@@ -41,7 +41,7 @@ std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder
                                         const FrameOffsets& offsets) {
   constexpr double kPseudoCounts = 4;
   const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
-  const auto row = static_cast<std::size_t>(4 * vocabulary.k);
+  const auto row = 4 * static_cast<std::size_t>(vocabulary.k);
   const auto positions = static_cast<std::size_t>(max_positions);
   std::vector<std::int64_t> counts(positions * row);
   std::mutex mutex;
@@ -83,7 +83,7 @@ std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder
 double site_frequency_loss(std::span<const float> site_log_frequencies,
                            const KmerVocabulary& vocabulary, const PackedBatch& batch,
                            std::span<const std::int32_t> rows) {
-  const auto row_size = static_cast<std::size_t>(4 * vocabulary.k);
+  const auto row_size = 4 * static_cast<std::size_t>(vocabulary.k);
   double sum = 0;
   for (const std::int32_t row : rows) {
     const auto token = static_cast<std::size_t>(row);

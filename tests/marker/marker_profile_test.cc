@@ -106,8 +106,9 @@ TEST(MarkerProfile, RunsAlongTheCodingStrandElseAlongThatOfMostRecords) {
   for (const bool coding : {true, false}) {
     Marker marker(2, coding);
     std::vector<Truth> truths = ragged_records(marker, 200);
-    std::ranges::stable_partition(truths, &Truth::reverse);  // a reversed one first
-    if (coding) {                                            // and nearly all of them reversed
+    std::stable_partition(truths.begin(), truths.end(),  // a reversed one first
+                          [](const Truth& truth) { return truth.reverse; });
+    if (coding) {  // and nearly all of them reversed
       for (Truth& truth : truths) truth.sequence = reverse_complement(truth.sequence);
     }
     const auto profile = MarkerProfile::learn(views(truths));
