@@ -52,6 +52,8 @@ struct BackwardScratch {
   void* dsum;      // [rows, H]: when dx is not wanted
   void* dcontext;  // [rows, H]
   void* product;   // [rows, H]
+  void* dqkv;      // [rows, 3H]: when gradient operands are packed, else written in place
+  void* dproduct;  // [rows, H]: the same
   float* norm;     // [4H]
   void* attention;
 
@@ -60,22 +62,24 @@ struct BackwardScratch {
       : dsum(carver.take(rows * width, type)),
         dcontext(carver.take(rows * width, type)),
         product(carver.take(rows * width, type)),
+        dqkv(carver.take(GradientOperand::packed(type) ? rows * 3 * width : 0, type)),
+        dproduct(carver.take(GradientOperand::packed(type) ? rows * width : 0, type)),
         norm(carver.take<float>(4 * width)),
         attention(
             carver.take_bytes(kernels.attention_backward_scratch(longest, width / heads, type))) {}
 };
 
-// Gradients of all rows, in the padded layout, for the weight gradients that follow.
+// Of all rows, for the weight gradients that follow.
 struct Gradients {
-  void* dqkv;      // [rows, 3H]
-  void* dproduct;  // [rows, H]
-  void* x;         // [rows, H]
+  void *dqkv, *dproduct, *x, *context;  // operands; context only when packed
   float* partial;  // [blocks, 6H]: of norm weight, norm bias, output bias, qkv bias
 
   Gradients(Carver& carver, std::int64_t rows, std::int64_t blocks, std::int64_t width, DType type)
-      : dqkv(carver.take(rows * 3 * width, type)),
-        dproduct(carver.take(rows * width, type)),
-        x(carver.take(rows * width, type)),
+      : dqkv(carver.take_bytes(GradientOperand::bytes(rows, 3 * width, type))),
+        dproduct(carver.take_bytes(GradientOperand::bytes(rows, width, type))),
+        x(carver.take_bytes(GradientOperand::bytes(rows, width, type))),
+        context(carver.take_bytes(
+            GradientOperand::packed(type) ? GradientOperand::bytes(rows, width, type) : 0)),
         partial(carver.take<float>(blocks * 6 * width)) {}
 };
 
@@ -86,7 +90,7 @@ KernelMemory CpuBackend::attention_block_memory(const AttentionBlock& block,
                                                 bool backward) const {
   const std::int64_t width = block.output_weight.value.rows;
   const std::int64_t rows = segments.rows(), longest = segments.longest;
-  const std::int64_t largest = largest_block_bound(rows, longest);
+  const std::int64_t largest = largest_block_bound(rows, longest, activation);
   const auto threads = static_cast<std::size_t>(thread_count());
   KernelMemory memory;
   Carver forward(nullptr);
@@ -94,8 +98,9 @@ KernelMemory CpuBackend::attention_block_memory(const AttentionBlock& block,
   memory.forward_scratch = forward.used() * threads;
   if (!backward) return memory;
   Carver saved(nullptr), shared(nullptr), each(nullptr);
-  Saved(saved, padded_rows_bound(rows), width, block.heads, activation);
-  Gradients(shared, padded_rows_bound(rows), block_count_bound(rows), width, activation);
+  Saved(saved, padded_rows_bound(rows, activation), width, block.heads, activation);
+  Gradients(shared, padded_rows_bound(rows, activation), block_count_bound(rows), width,
+            activation);
   BackwardScratch(each, kernels_, largest, longest, width, block.heads, activation);
   memory.saved = saved.used();
   memory.backward_scratch = shared.used() + each.used() * threads;
@@ -109,18 +114,19 @@ void CpuBackend::attention_block_forward(View y, View x, const AttentionBlock& b
   const std::int64_t width = x.cols, head_size = width / block.heads;
   const DType type = x.dtype;
   const bool saving = saved_bytes.size > 0;
-  const RowBlocks row_blocks = make_row_blocks(segments);
+  const RowBlocks row_blocks = make_row_blocks(segments, x.dtype);
   const WeightMatrix& qkv_weight = forward_weight(block.qkv_weight, type);
   const WeightMatrix& output_weight = forward_weight(block.output_weight, type);
   Carver saved_carver(saved_bytes.data);
-  Saved saved(saved_carver, padded_rows_bound(x.rows), width, block.heads, type);
+  Saved saved(saved_carver, padded_rows_bound(x.rows, type), width, block.heads, type);
   const auto* positions = static_cast<const std::int32_t*>(segments.positions.data);
   const auto* records = static_cast<const std::int32_t*>(segments.records.data);
 
   parallel_for(row_blocks.count(), [&](std::int64_t index, int thread) {
     const RowBlock& rows = row_blocks.blocks[static_cast<std::size_t>(index)];
     Carver carver = thread_share(scratch_bytes, 0, thread);
-    const ForwardScratch scratch(carver, kernels_, largest_block_bound(x.rows, segments.longest),
+    const ForwardScratch scratch(carver, kernels_,
+                                 largest_block_bound(x.rows, segments.longest, type),
                                  segments.longest, width, block.heads, type, saving);
     void* qkv = saving ? at(saved.qkv, type, rows.padded_row * 3 * width) : scratch.qkv;
     void* context = saving ? at(saved.context, type, rows.padded_row * width) : scratch.context;
@@ -173,30 +179,44 @@ void CpuBackend::attention_block_backward(View dx, bool accumulate, View dy, Vie
                                           Bytes saved_bytes, Bytes scratch_bytes) {
   const std::int64_t width = x.cols, head_size = width / block.heads;
   const DType type = x.dtype;
-  const RowBlocks row_blocks = make_row_blocks(segments);
+  const RowBlocks row_blocks = make_row_blocks(segments, x.dtype);
   const WeightMatrix& qkv_weight = backward_weight(block.qkv_weight, type);
   const WeightMatrix& output_weight = backward_weight(block.output_weight, type);
   Carver saved_carver(saved_bytes.data);
-  const Saved saved(saved_carver, padded_rows_bound(x.rows), width, block.heads, type);
+  const Saved saved(saved_carver, padded_rows_bound(x.rows, type), width, block.heads, type);
   Carver shared(scratch_bytes.data);
-  const Gradients gradients(shared, padded_rows_bound(x.rows), block_count_bound(x.rows), width,
-                            type);
+  const Gradients gradients(shared, padded_rows_bound(x.rows, type), block_count_bound(x.rows),
+                            width, type);
+  using Side = GradientOperand::Side;
+  const std::int64_t total = row_blocks.padded_rows;
+  const GradientOperand dqkv_rows(gradients.dqkv, Side::kLeft, total, 3 * width, type);
+  const GradientOperand dproduct_rows(gradients.dproduct, Side::kLeft, total, width, type);
+  const GradientOperand x_rows(gradients.x, Side::kRight, total, width, type);
+  const GradientOperand context_rows(
+      GradientOperand::packed(type) ? gradients.context : saved.context, Side::kRight, total, width,
+      type);
   const auto* positions = static_cast<const std::int32_t*>(segments.positions.data);
   const auto* records = static_cast<const std::int32_t*>(segments.records.data);
 
   parallel_for(row_blocks.count(), [&](std::int64_t index, int thread) {
     const RowBlock& rows = row_blocks.blocks[static_cast<std::size_t>(index)];
     Carver carver = thread_share(scratch_bytes, shared.used(), thread);
-    const BackwardScratch scratch(carver, kernels_, largest_block_bound(x.rows, segments.longest),
+    const BackwardScratch scratch(carver, kernels_,
+                                  largest_block_bound(x.rows, segments.longest, type),
                                   segments.longest, width, block.heads, type);
     float* partial = gradients.partial + index * 6 * width;
     std::fill_n(partial, 6 * width, 0.0f);
-    void* dproduct = at(gradients.dproduct, type, rows.padded_row * width);
-    void* dqkv = at(gradients.dqkv, type, rows.padded_row * 3 * width);
+    void* dproduct = dproduct_rows.place(rows.padded_row, scratch.dproduct);
+    void* dqkv = dqkv_rows.place(rows.padded_row, scratch.dqkv);
+    const auto store = [&](const GradientOperand& operand, const void* made) {
+      operand.store(rows.padded_row, made, rows.rows, rows.padded_rows);
+    };
 
     sublayer_backward(kernels_, dx, accumulate, scratch.dsum, dproduct, dy, rows, output,
                       block.norm_weight, saved.norm, partial, scratch.norm);
-    copy_rows(at(gradients.x, type, rows.padded_row * width), x, rows);
+    store(dproduct_rows, dproduct);
+    store(x_rows, at(x.data, type, rows.row * width));
+    store(context_rows, at(saved.context, type, rows.padded_row * width));
     multiply(scratch.dcontext, type, dproduct, rows.padded_rows, output_weight, nullptr);
 
     const void* qkv = at(saved.qkv, type, rows.padded_row * 3 * width);
@@ -233,6 +253,7 @@ void CpuBackend::attention_block_backward(View dx, bool accumulate, View dy, Vie
       }
     }
     zero_dead_rows(dqkv, type, rows, 3 * width);
+    store(dqkv_rows, dqkv);
     kernels_.column_sums(partial + 3 * width, true, 1, dqkv, type, rows.rows, 3 * width, 3 * width);
     if (dx.data != nullptr) {
       multiply(scratch.product, type, dqkv, rows.padded_rows, qkv_weight, nullptr);
@@ -243,10 +264,8 @@ void CpuBackend::attention_block_backward(View dx, bool accumulate, View dy, Vie
   combine_partials(kernels_, gradients.partial, row_blocks.count(), 6 * width,
                    {&block.norm_weight, &block.norm_bias, &block.output_bias, &block.qkv_bias});
   add_weight_gradients(
-      std::array{WeightGradient{gradient(block.qkv_weight), gradients.dqkv, 3 * width, gradients.x,
-                                width, row_blocks.padded_rows, type},
-                 WeightGradient{gradient(block.output_weight), gradients.dproduct, width,
-                                saved.context, width, row_blocks.padded_rows, type}});
+      std::array{WeightGradient{gradient(block.qkv_weight), dqkv_rows, x_rows},
+                 WeightGradient{gradient(block.output_weight), dproduct_rows, context_rows}});
 }
 
 }  // namespace barcodemae

@@ -9,6 +9,7 @@
 
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/memory.h"
 #include "tensor/backend.h"
 
 namespace barcodemae {
@@ -95,6 +96,7 @@ class CpuBackend final : public Backend {
 
   const cpu::Kernels& kernels_;
   std::unordered_map<const void*, Weights> weights_;  // by the address of the parameter's value
+  cpu::Buffer packed_dy_, packed_x_;                  // of linear_backward
 };
 
 namespace cpu {

@@ -64,19 +64,27 @@ struct ForwardScratch {
 struct BackwardScratch {
   ChunkScratch chunk;
   void* product;  // [rows, H]
+  void* x;        // [rows, H]
 
   BackwardScratch(Carver& carver, std::int64_t width, DType type)
-      : chunk(carver, width), product(carver.take(kChunkRows * width, type)) {}
+      : chunk(carver, width),
+        product(carver.take(kChunkRows * width, type)),
+        x(carver.take(kChunkRows * width, type)) {}
 };
 
 struct BackwardShared {
-  void* x;                  // [rows, H]: scored rows, dropped out, times dloss
+  void* x;                  // operand [rows, H]: scored rows, dropped out, times dloss
+  void* dlogits;            // operand [rows, C], when packed; else as saved
   float* partial;           // [chunks, C]: of the bias
   std::int32_t* positions;  // [rows]
 
   BackwardShared(Carver& carver, std::int64_t scored, std::int64_t width, std::int64_t logits,
                  DType type)
-      : x(carver.take(chunk_count(scored) * kChunkRows * width, type)),
+      : x(carver.take_bytes(GradientOperand::bytes(chunk_count(scored) * kChunkRows, width, type))),
+        dlogits(carver.take_bytes(
+            GradientOperand::packed(type)
+                ? GradientOperand::bytes(chunk_count(scored) * kChunkRows, logits, type)
+                : 0)),
         partial(carver.take<float>(chunk_count(scored) * logits)),
         positions(carver.take<std::int32_t>(chunk_count(scored) * kChunkRows)) {}
 };
@@ -204,6 +212,12 @@ void CpuBackend::cross_entropy_backward(View dx, bool accumulate, double dloss, 
   Carver shared_carver(scratch_bytes.data);
   const BackwardShared shared(shared_carver, scored, width, logits, type);
   const WeightMatrix* weight = dx.data == nullptr ? nullptr : &backward_weight(head.weight, type);
+  const std::int64_t rows_in_all = chunk_count(scored) * kChunkRows;
+  const GradientOperand x_operand(shared.x, GradientOperand::Side::kRight, rows_in_all, width,
+                                  type);
+  const GradientOperand dlogits_operand(
+      GradientOperand::packed(type) ? shared.dlogits : saved.dlogits, GradientOperand::Side::kLeft,
+      rows_in_all, logits, type);
   const auto factor = static_cast<float>(dloss);
   if (dx.data != nullptr && !accumulate) zero(dx);
 
@@ -214,9 +228,11 @@ void CpuBackend::cross_entropy_backward(View dx, bool accumulate, double dloss, 
     const auto* rows = static_cast<const std::int32_t*>(index.data) + first;
     look_up(kernels_, scratch.chunk, rows, count, segments, dropout, width);
     std::copy_n(scratch.chunk.positions, count, shared.positions + first);
-    gather(kernels_, at(shared.x, type, first * width), x, rows, count, scratch.chunk.keep,
-           dropout.scale() * factor);
+    void* x_rows = x_operand.place(first, scratch.x);
+    gather(kernels_, x_rows, x, rows, count, scratch.chunk.keep, dropout.scale() * factor);
+    x_operand.store(first, x_rows, kChunkRows, kChunkRows);
     const void* dlogits = at(saved.dlogits, type, first * logits);
+    dlogits_operand.store(first, dlogits, kChunkRows, kChunkRows);
     kernels_.column_sums(shared.partial + chunk * logits, false, factor, dlogits, type, count,
                          logits, logits);
     if (weight == nullptr) return;
@@ -252,8 +268,7 @@ void CpuBackend::cross_entropy_backward(View dx, bool accumulate, double dloss, 
     kernels_.column_sums(gradient(head.site), true, factor, table, DType::kFloat32, 1, size, size);
   }
   add_weight_gradients(
-      std::array{WeightGradient{gradient(head.weight), saved.dlogits, logits, shared.x, width,
-                                chunk_count(scored) * kChunkRows, type}});
+      std::array{WeightGradient{gradient(head.weight), dlogits_operand, x_operand}});
 }
 
 }  // namespace barcodemae

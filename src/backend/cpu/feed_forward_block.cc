@@ -38,33 +38,36 @@ struct ForwardScratch {
 };
 
 struct BackwardScratch {
-  void* dsum;     // [rows, H]: when dx is not wanted
-  void* dhidden;  // [rows, F]
-  void* product;  // [rows, H]
-  float* norm;    // [4H]
+  void* dsum;      // [rows, H]: when dx is not wanted
+  void* dhidden;   // [rows, F]
+  void* product;   // [rows, H]
+  void* dpre;      // [rows, F]: when gradient operands are packed, else written in place
+  void* hidden;    // [rows, F]: the same
+  void* dproduct;  // [rows, H]: the same
+  float* norm;     // [4H]
 
   BackwardScratch(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner,
                   DType type)
       : dsum(carver.take(rows * width, type)),
         dhidden(carver.take(rows * inner, type)),
         product(carver.take(rows * width, type)),
+        dpre(carver.take(GradientOperand::packed(type) ? rows * inner : 0, type)),
+        hidden(carver.take(GradientOperand::packed(type) ? rows * inner : 0, type)),
+        dproduct(carver.take(GradientOperand::packed(type) ? rows * width : 0, type)),
         norm(carver.take<float>(4 * width)) {}
 };
 
-// Of all rows, in the padded layout, for the weight gradients that follow.
+// Of all rows, for the weight gradients that follow.
 struct Gradients {
-  void* dpre;      // [rows, F]
-  void* hidden;    // [rows, F]
-  void* dproduct;  // [rows, H]
-  void* x;         // [rows, H]
+  void *dpre, *hidden, *dproduct, *x;  // operands
   float* partial;  // [blocks, 3H + F]: of norm weight, norm bias, outer bias, inner bias
 
   Gradients(Carver& carver, std::int64_t rows, std::int64_t blocks, std::int64_t width,
             std::int64_t inner, DType type)
-      : dpre(carver.take(rows * inner, type)),
-        hidden(carver.take(rows * inner, type)),
-        dproduct(carver.take(rows * width, type)),
-        x(carver.take(rows * width, type)),
+      : dpre(carver.take_bytes(GradientOperand::bytes(rows, inner, type))),
+        hidden(carver.take_bytes(GradientOperand::bytes(rows, inner, type))),
+        dproduct(carver.take_bytes(GradientOperand::bytes(rows, width, type))),
+        x(carver.take_bytes(GradientOperand::bytes(rows, width, type))),
         partial(carver.take<float>(blocks * (3 * width + inner))) {}
 };
 
@@ -75,7 +78,7 @@ KernelMemory CpuBackend::feed_forward_block_memory(const FeedForwardBlock& block
                                                    bool backward) const {
   const std::int64_t width = block.out_weight.value.rows, inner = block.in_weight.value.rows;
   const std::int64_t rows = segments.rows();
-  const std::int64_t largest = largest_block_bound(rows, segments.longest);
+  const std::int64_t largest = largest_block_bound(rows, segments.longest, activation);
   const auto threads = static_cast<std::size_t>(thread_count());
   KernelMemory memory;
   Carver forward(nullptr);
@@ -83,8 +86,9 @@ KernelMemory CpuBackend::feed_forward_block_memory(const FeedForwardBlock& block
   memory.forward_scratch = forward.used() * threads;
   if (!backward) return memory;
   Carver saved(nullptr), shared(nullptr), each(nullptr);
-  Saved(saved, padded_rows_bound(rows), width, inner, activation);
-  Gradients(shared, padded_rows_bound(rows), block_count_bound(rows), width, inner, activation);
+  Saved(saved, padded_rows_bound(rows, activation), width, inner, activation);
+  Gradients(shared, padded_rows_bound(rows, activation), block_count_bound(rows), width, inner,
+            activation);
   BackwardScratch(each, largest, width, inner, activation);
   memory.saved = saved.used();
   memory.backward_scratch = shared.used() + each.used() * threads;
@@ -97,16 +101,16 @@ void CpuBackend::feed_forward_block_forward(View y, View x, const FeedForwardBlo
   const std::int64_t width = x.cols, inner = block.in_weight.value.rows;
   const DType type = x.dtype;
   const bool saving = saved_bytes.size > 0;
-  const RowBlocks row_blocks = make_row_blocks(segments);
+  const RowBlocks row_blocks = make_row_blocks(segments, x.dtype);
   const WeightMatrix& in_weight = forward_weight(block.in_weight, type);
   const WeightMatrix& out_weight = forward_weight(block.out_weight, type);
   Carver saved_carver(saved_bytes.data);
-  const Saved saved(saved_carver, padded_rows_bound(x.rows), width, inner, type);
+  const Saved saved(saved_carver, padded_rows_bound(x.rows, type), width, inner, type);
 
   parallel_for(row_blocks.count(), [&](std::int64_t index, int thread) {
     const RowBlock& rows = row_blocks.blocks[static_cast<std::size_t>(index)];
     Carver carver = thread_share(scratch_bytes, 0, thread);
-    const ForwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest), width,
+    const ForwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest, type), width,
                                  inner, type);
     void* pre = saving ? at(saved.pre, type, rows.padded_row * inner) : scratch.hidden;
     multiply(pre, type, readable_rows(x, rows, scratch.x), rows.padded_rows, in_weight,
@@ -134,29 +138,40 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
                                              Bytes saved_bytes, Bytes scratch_bytes) {
   const std::int64_t width = x.cols, inner = block.in_weight.value.rows;
   const DType type = x.dtype;
-  const RowBlocks row_blocks = make_row_blocks(segments);
+  const RowBlocks row_blocks = make_row_blocks(segments, x.dtype);
   const WeightMatrix& in_weight = backward_weight(block.in_weight, type);
   const WeightMatrix& out_weight = backward_weight(block.out_weight, type);
   Carver saved_carver(saved_bytes.data);
-  const Saved saved(saved_carver, padded_rows_bound(x.rows), width, inner, type);
+  const Saved saved(saved_carver, padded_rows_bound(x.rows, type), width, inner, type);
   Carver shared(scratch_bytes.data);
-  const Gradients gradients(shared, padded_rows_bound(x.rows), block_count_bound(x.rows), width,
-                            inner, type);
+  const Gradients gradients(shared, padded_rows_bound(x.rows, type), block_count_bound(x.rows),
+                            width, inner, type);
+  using Side = GradientOperand::Side;
+  const std::int64_t total = row_blocks.padded_rows;
+  const GradientOperand dpre_rows(gradients.dpre, Side::kLeft, total, inner, type);
+  const GradientOperand hidden_rows(gradients.hidden, Side::kRight, total, inner, type);
+  const GradientOperand dproduct_rows(gradients.dproduct, Side::kLeft, total, width, type);
+  const GradientOperand x_rows(gradients.x, Side::kRight, total, width, type);
   const std::int64_t vectors = 3 * width + inner;
 
   parallel_for(row_blocks.count(), [&](std::int64_t index, int thread) {
     const RowBlock& rows = row_blocks.blocks[static_cast<std::size_t>(index)];
     Carver carver = thread_share(scratch_bytes, shared.used(), thread);
-    const BackwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest), width,
-                                  inner, type);
+    const BackwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest, type),
+                                  width, inner, type);
     float* partial = gradients.partial + index * vectors;
     std::fill_n(partial, vectors, 0.0f);
-    void* dproduct = at(gradients.dproduct, type, rows.padded_row * width);
-    void* dpre = at(gradients.dpre, type, rows.padded_row * inner);
+    void* dproduct = dproduct_rows.place(rows.padded_row, scratch.dproduct);
+    void* dpre = dpre_rows.place(rows.padded_row, scratch.dpre);
+    void* hidden = hidden_rows.place(rows.padded_row, scratch.hidden);
+    const auto store = [&](const GradientOperand& operand, const void* made) {
+      operand.store(rows.padded_row, made, rows.rows, rows.padded_rows);
+    };
 
     sublayer_backward(kernels_, dx, accumulate, scratch.dsum, dproduct, dy, rows, dropout,
                       block.norm_weight, saved.norm, partial, scratch.norm);
-    copy_rows(at(gradients.x, type, rows.padded_row * width), x, rows);
+    store(dproduct_rows, dproduct);
+    store(x_rows, at(x.data, type, rows.row * width));
     multiply(scratch.dhidden, type, dproduct, rows.padded_rows, out_weight, nullptr);
     GeluBackward gelu;
     gelu.rows = rows.padded_rows;  // dead rows of dhidden are 0, and so become those of dpre
@@ -170,10 +185,12 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
     gelu.type = type;
     gelu.dpre = dpre;
     gelu.dpre_stride = inner;
-    gelu.out = at(gradients.hidden, type, rows.padded_row * inner);
+    gelu.out = hidden;
     gelu.out_stride = inner;
     gelu.dbias = partial + 3 * width;
     kernels_.gelu_backward(gelu);
+    store(hidden_rows, hidden);
+    store(dpre_rows, dpre);
     if (dx.data != nullptr) {
       multiply(scratch.product, type, dpre, rows.padded_rows, in_weight, nullptr);
       add_to_rows(kernels_, dx, scratch.product, rows);
@@ -183,10 +200,8 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
   combine_partials(kernels_, gradients.partial, row_blocks.count(), vectors,
                    {&block.norm_weight, &block.norm_bias, &block.out_bias, &block.in_bias});
   add_weight_gradients(
-      std::array{WeightGradient{gradient(block.in_weight), gradients.dpre, inner, gradients.x,
-                                width, row_blocks.padded_rows, type},
-                 WeightGradient{gradient(block.out_weight), gradients.dproduct, width,
-                                gradients.hidden, inner, row_blocks.padded_rows, type}});
+      std::array{WeightGradient{gradient(block.in_weight), dpre_rows, x_rows},
+                 WeightGradient{gradient(block.out_weight), dproduct_rows, hidden_rows}});
 }
 
 }  // namespace barcodemae

@@ -11,9 +11,11 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
 #include <vector>
 
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/gemm_amx.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/row_blocks.h"
 #include "base/error.h"
@@ -166,17 +168,40 @@ std::string gemm_library() {
 
 bool bfloat16_products() { return machine().simd >= SimdLevel::kAvx512; }
 
+namespace {
+
+bool on_tiles(DType type) { return type == DType::kBFloat16 && machine().simd >= SimdLevel::kAmx; }
+
+const std::uint16_t* bfloat16(const void* data) { return static_cast<const std::uint16_t*>(data); }
+std::uint16_t* bfloat16(void* data) { return static_cast<std::uint16_t*>(data); }
+
+float* tile_scratch(std::int64_t cols, std::int64_t inner) {
+  static thread_local Buffer scratch;
+  return static_cast<float*>(
+      scratch.grow(static_cast<std::size_t>(amx::scratch_floats(cols, inner)) * sizeof(float)));
+}
+
+}  // namespace
+
 // With AVX-512 oneDNN's kernels for whole and partial tiles of rows sum alike; its older ones do
 // so only for whole tiles.
-std::int64_t row_granularity() { return machine().simd >= SimdLevel::kAvx512 ? 16 : 64; }
+std::int64_t row_granularity(DType type) {
+  if (on_tiles(type)) return amx::kBlock;
+  return machine().simd >= SimdLevel::kAvx512 ? 16 : 64;
+}
 
 struct WeightMatrix::Layout {
-  dnnl::memory::desc description;
+  dnnl::memory::desc description;  // oneDNN's
   Buffer data;
 };
 
 WeightMatrix::WeightMatrix(std::int64_t inner, std::int64_t cols, DType type)
     : inner_(inner), cols_(cols), type_(type), layout_(std::make_unique<Layout>()) {
+  if (on_tiles(type)) {
+    layout_->data =
+        Buffer(static_cast<std::size_t>(amx::packed_elements(cols, inner)) * sizeof(std::uint16_t));
+    return;
+  }
   // The layout depends on inner and cols alone; multiply() checks that.
   layout_->description = find_product(product_shape(kCallRows, inner, cols, type, type, false)).b;
   layout_->data = Buffer(layout_->description.get_size());
@@ -186,6 +211,10 @@ WeightMatrix::WeightMatrix(WeightMatrix&&) noexcept = default;
 WeightMatrix& WeightMatrix::operator=(WeightMatrix&&) noexcept = default;
 
 void WeightMatrix::pack(const float* source, bool transposed) {
+  if (on_tiles(type_)) {
+    amx::pack_right(bfloat16(layout_->data.data()), source, inner_, cols_, transposed);
+    return;
+  }
   using Tag = dnnl::memory::format_tag;
   const OneThread one_thread;
   dnnl::stream stream(engine());
@@ -197,7 +226,11 @@ void WeightMatrix::pack(const float* source, bool transposed) {
 
 void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const WeightMatrix& b,
               const float* bias) {
-  BARCODEMAE_CHECK(rows % row_granularity() == 0, "{} rows", rows);
+  if (on_tiles(b.type())) {
+    multiply_any(c, c_type, a, rows, b, bias);
+    return;
+  }
+  BARCODEMAE_CHECK(rows % row_granularity(b.type()) == 0, "{} rows", rows);
   for (std::int64_t row = 0; row < rows; row += kCallRows) {
     const std::int64_t count = std::min(kCallRows, rows - row);
     const Product& product =
@@ -209,81 +242,184 @@ void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const Wei
   }
 }
 
+namespace {
+
+void multiply_on_tiles(void* c, DType c_type, const void* a, std::int64_t rows,
+                       const WeightMatrix& b, const float* bias) {
+  static thread_local Buffer left;
+  for (std::int64_t row = 0; row < rows; row += amx::kCallRows) {
+    amx::Product product;
+    product.rows = std::min(amx::kCallRows, rows - row);
+    product.cols = b.cols();
+    product.inner = b.inner();
+    auto* packed = bfloat16(
+        left.grow(static_cast<std::size_t>(amx::packed_elements(amx::kCallRows, b.inner())) *
+                  sizeof(std::uint16_t)));
+    amx::pack_left(packed, bfloat16(a) + row * b.inner(), product.rows, b.inner());
+    product.c = at(c, c_type, row * b.cols());
+    product.c_stride = b.cols();
+    product.float32 = c_type == DType::kFloat32;
+    product.bias = bias;
+    product.left = packed;
+    product.right = bfloat16(b.layout().data.data());
+    product.scratch = tile_scratch(b.cols(), b.inner());
+    amx::multiply(product);
+  }
+}
+
+}  // namespace
+
 void multiply_any(void* c, DType c_type, const void* a, std::int64_t rows, const WeightMatrix& b,
                   const float* bias) {
-  const std::int64_t round = rows / row_granularity() * row_granularity();
+  if (on_tiles(b.type())) {
+    multiply_on_tiles(c, c_type, a, rows, b, bias);
+    return;
+  }
+  const std::int64_t granularity = row_granularity(b.type());
+  const std::int64_t round = rows / granularity * granularity, rest = rows - round;
   multiply(c, c_type, a, round, b, bias);
-  const std::int64_t rest = rows - round;
   if (rest == 0) return;
   static thread_local Buffer padded;
   const auto bytes = [](std::int64_t count, DType type) {
     return static_cast<std::size_t>(count) * size_of(type);
   };
-  const std::size_t a_bytes = bytes(row_granularity() * b.inner(), b.type());
+  const std::size_t a_bytes = bytes(granularity * b.inner(), b.type());
   auto* a_rows = static_cast<std::byte*>(
-      padded.grow(a_bytes + bytes(row_granularity() * b.cols(), c_type) + kAlignment));
+      padded.grow(a_bytes + bytes(granularity * b.cols(), c_type) + kAlignment));
   std::byte* c_rows = a_rows + (a_bytes + kAlignment - 1) / kAlignment * kAlignment;
   const std::size_t used = bytes(rest * b.inner(), b.type());
   std::memcpy(a_rows, at(a, b.type(), round * b.inner()), used);
   std::memset(a_rows + used, 0, a_bytes - used);
-  multiply(c_rows, c_type, a_rows, row_granularity(), b, bias);
+  multiply(c_rows, c_type, a_rows, granularity, b, bias);
   std::memcpy(at(c, c_type, round * b.cols()), c_rows, bytes(rest * b.cols(), c_type));
 }
 
-void add_weight_gradients(std::span<const WeightGradient> gradients) {
-  // A tile's sum goes over the rows in steps, so that few shapes serve every batch.
-  constexpr std::int64_t kTileRows = 128, kTileCols = 768, kStep = 256;
-  struct Tile {
-    const WeightGradient* of;
-    std::int64_t row, col;
-  };
+bool GradientOperand::packed(DType type) { return on_tiles(type); }
+
+std::size_t GradientOperand::bytes(std::int64_t rows, std::int64_t cols, DType type) {
+  const std::int64_t elements = packed(type) ? amx::packed_elements(cols, rows) : rows * cols;
+  return static_cast<std::size_t>(elements) * size_of(type);
+}
+
+void* GradientOperand::place(std::int64_t row, void* scratch) const {
+  return packed(type_) ? scratch : at(memory_, type_, row * cols_);
+}
+
+void GradientOperand::store(std::int64_t row, const void* block, std::int64_t rows,
+                            std::int64_t padded_rows) const {
+  if (packed(type_)) {
+    const auto pack = side_ == Side::kLeft
+                          ? amx::pack_left_transposed
+                          : static_cast<decltype(&amx::pack_left_transposed)>(amx::pack_right);
+    pack(bfloat16(memory_), amx::blocks(rows_), row, bfloat16(block), rows,
+         amx::blocks(padded_rows) * amx::kBlock, cols_);
+    return;
+  }
+  void* destination = at(memory_, type_, row * cols_);
+  if (destination == block) return;
+  std::memcpy(destination, block, static_cast<std::size_t>(rows * cols_) * size_of(type_));
+  std::memset(at(destination, type_, rows * cols_), 0,
+              static_cast<std::size_t>((padded_rows - rows) * cols_) * size_of(type_));
+}
+
+namespace {
+
+// A rectangle of one gradient. How gradients are cut does not change a sum.
+struct Tile {
+  const WeightGradient* of;
+  std::int64_t row, rows, col, cols;
+};
+
+std::vector<Tile> cut(std::span<const WeightGradient> gradients, std::int64_t tile_rows,
+                      std::int64_t tile_cols) {
   std::vector<Tile> tiles;
   for (const WeightGradient& gradient : gradients) {
     if (gradient.gradient == nullptr) continue;  // not wanted
-    for (std::int64_t row = 0; row < gradient.dy_cols; row += kTileRows) {
-      for (std::int64_t col = 0; col < gradient.x_cols; col += kTileCols) {
-        tiles.push_back({&gradient, row, col});
+    for (std::int64_t row = 0; row < gradient.dy.cols(); row += tile_rows) {
+      for (std::int64_t col = 0; col < gradient.x.cols(); col += tile_cols) {
+        tiles.push_back({&gradient, row, std::min(tile_rows, gradient.dy.cols() - row), col,
+                         std::min(tile_cols, gradient.x.cols() - col)});
       }
     }
   }
-  // The rows beyond the last whole step, filled up with zeros.
-  struct Rest {
-    Buffer dy, x;
-  };
-  std::vector<Rest> rests(gradients.size());
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    const WeightGradient& gradient = gradients[i];
-    const std::int64_t whole = gradient.rows / kStep * kStep, rest = gradient.rows - whole;
-    if (rest == 0) continue;
-    const auto copy = [&](const void* source, std::int64_t cols) {
-      Buffer buffer(static_cast<std::size_t>(kStep * cols) * size_of(gradient.type));
-      std::memcpy(buffer.data(), at(source, gradient.type, whole * cols),
-                  static_cast<std::size_t>(rest * cols) * size_of(gradient.type));
-      return buffer;
-    };
-    rests[i].dy = copy(gradient.dy, gradient.dy_cols);
-    rests[i].x = copy(gradient.x, gradient.x_cols);
+  return tiles;
+}
+
+void add_on_tiles(std::span<const WeightGradient> gradients) {
+  std::vector<Tile> tiles = cut(gradients, amx::kCallRows, 768);
+  if (static_cast<int>(tiles.size()) < 4 * thread_count()) {
+    tiles = cut(gradients, amx::kCallRows, 256);
   }
   parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t index, int) {
     const Tile& tile = tiles[static_cast<std::size_t>(index)];
     const WeightGradient& of = *tile.of;
-    const Rest& rest = rests[static_cast<std::size_t>(tile.of - gradients.data())];
-    Shape shape =
-        product_shape(std::min(kTileRows, of.dy_cols - tile.row), kStep,
-                      std::min(kTileCols, of.x_cols - tile.col), of.type, DType::kFloat32, false);
-    shape.a_stride = of.dy_cols;
-    shape.b_stride = of.x_cols;
-    shape.c_stride = of.x_cols;
+    const std::int64_t side = amx::blocks(of.dy.rows()) * amx::kBlock;
+    amx::Product product;
+    product.c = of.gradient + tile.row * of.x.cols() + tile.col;
+    product.c_stride = of.x.cols();
+    product.float32 = product.accumulate = true;
+    product.left = bfloat16(of.dy.memory()) + tile.row * side;
+    product.right = bfloat16(of.x.memory()) + tile.col * side;
+    product.rows = tile.rows;
+    product.cols = tile.cols;
+    product.inner = side;
+    product.scratch = tile_scratch(tile.cols, side);
+    amx::multiply(product);
+  });
+}
+
+void add_by_onednn(std::span<const WeightGradient> gradients) {
+  // A tile's sum goes over the rows in steps, so that few shapes serve every batch.
+  constexpr std::int64_t kStep = 256;
+  const std::vector<Tile> tiles = cut(gradients, 128, 768);
+  // The rows beyond the last whole step, filled up with zeros.
+  static thread_local std::vector<std::pair<Buffer, Buffer>> kept_rests;
+  std::vector<std::pair<Buffer, Buffer>>& rests = kept_rests;
+  rests.resize(std::max(rests.size(), gradients.size()));
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const auto copy = [](const GradientOperand& operand, Buffer& rest) {
+      const std::int64_t whole = operand.rows() / kStep * kStep, rows = operand.rows() - whole;
+      if (rows == 0) return;
+      const std::size_t row_bytes =
+          static_cast<std::size_t>(operand.cols()) * size_of(operand.type());
+      auto* bytes = static_cast<std::byte*>(rest.grow(kStep * row_bytes));
+      const std::size_t used = static_cast<std::size_t>(rows) * row_bytes;
+      std::memcpy(bytes, at(operand.memory(), operand.type(), whole * operand.cols()), used);
+      std::memset(bytes + used, 0, kStep * row_bytes - used);
+    };
+    copy(gradients[i].dy, rests[i].first);
+    copy(gradients[i].x, rests[i].second);
+  }
+  parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t index, int) {
+    const Tile& tile = tiles[static_cast<std::size_t>(index)];
+    const WeightGradient& of = *tile.of;
+    const auto& rest = rests[static_cast<std::size_t>(tile.of - gradients.data())];
+    const DType type = of.dy.type();
+    const std::int64_t dy_cols = of.dy.cols(), x_cols = of.x.cols();
+    Shape shape = product_shape(tile.rows, kStep, tile.cols, type, DType::kFloat32, false);
+    shape.a_stride = dy_cols;
+    shape.b_stride = shape.c_stride = x_cols;
     shape.gradient = true;
     const Product& product = find_product(shape);
-    float* c = of.gradient + tile.row * of.x_cols + tile.col;
-    for (std::int64_t row = 0; row < of.rows; row += kStep) {
-      const bool whole = row + kStep <= of.rows;
-      const void* dy = whole ? at(of.dy, of.type, row * of.dy_cols) : rest.dy.data();
-      const void* x = whole ? at(of.x, of.type, row * of.x_cols) : rest.x.data();
-      execute(product, c, at(dy, of.type, tile.row), at(x, of.type, tile.col), nullptr);
+    float* c = of.gradient + tile.row * x_cols + tile.col;
+    for (std::int64_t row = 0; row < of.dy.rows(); row += kStep) {
+      const bool whole = row + kStep <= of.dy.rows();
+      const void* dy = whole ? at(of.dy.memory(), type, row * dy_cols) : rest.first.data();
+      const void* x = whole ? at(of.x.memory(), type, row * x_cols) : rest.second.data();
+      execute(product, c, at(dy, type, tile.row), at(x, type, tile.col), nullptr);
     }
   });
+}
+
+}  // namespace
+
+void add_weight_gradients(std::span<const WeightGradient> gradients) {
+  if (gradients.empty()) return;
+  if (GradientOperand::packed(gradients.front().dy.type())) {
+    add_on_tiles(gradients);
+  } else {
+    add_by_onednn(gradients);
+  }
 }
 
 }  // namespace barcodemae::cpu

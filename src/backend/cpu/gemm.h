@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Matrix products on one thread each, with the full inner dimension in one call. A row of a product
-// has the same bits wherever it stands and whatever stands beside it.
+// Matrix products on one thread each. A row of a product has the same bits wherever it stands and
+// whatever stands beside it; sums over rows run in their order. bfloat16 with AMX runs on tiles of
+// our own (gemm_amx.h), the rest on oneDNN.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,8 @@
 
 namespace barcodemae::cpu {
 
-/// Row counts of multiply() are multiples of this.
-std::int64_t row_granularity();
+/// Row counts of multiply() and of gradient operands' blocks are multiples of this.
+std::int64_t row_granularity(DType type);
 
 /// Lowers oneDNN's instruction sets to machine().simd. Called before anything else of oneDNN.
 void initialise_gemm();
@@ -53,19 +54,47 @@ void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const Wei
 void multiply_any(void* c, DType c_type, const void* a, std::int64_t rows, const WeightMatrix& b,
                   const float* bias);
 
-/// gradient [dy_cols, x_cols] += dyᵀ [dy_cols, rows] · x [rows, x_cols]; null: not wanted.
-struct WeightGradient {
-  float* gradient = nullptr;
-  const void* dy = nullptr;
-  std::int64_t dy_cols = 0;
-  const void* x = nullptr;
-  std::int64_t x_cols = 0;
-  std::int64_t rows = 0;
-  DType type = DType::kFloat32;  ///< of dy and x
+/// One side of a weight gradient dyᵀ · x: a matrix [rows, cols] in the layout that sums over its
+/// rows want, stored block of rows by block of rows, by any threads.
+class GradientOperand {
+ public:
+  enum class Side { kLeft, kRight };  ///< dy, x
+
+  /// Whether the layout is another one than row-major.
+  static bool packed(DType type);
+  /// Memory for an operand of so many rows, at most.
+  static std::size_t bytes(std::int64_t rows, std::int64_t cols, DType type);
+
+  /// Over memory of bytes(), or, when it is not packed, over a compact matrix that is there.
+  GradientOperand(const void* memory, Side side, std::int64_t rows, std::int64_t cols, DType type)
+      : memory_(const_cast<void*>(memory)), side_(side), rows_(rows), cols_(cols), type_(type) {}
+
+  /// Where to write the block that begins at `row`: its place here, or `scratch` when it is packed.
+  void* place(std::int64_t row, void* scratch) const;
+  /// Takes over a block of `rows` rows, filled with zeros to `padded_rows`. Nothing is done when
+  /// the block is in its place already (its dead rows are then the caller's).
+  void store(std::int64_t row, const void* block, std::int64_t rows,
+             std::int64_t padded_rows) const;
+
+  void* memory() const { return memory_; }
+  std::int64_t rows() const { return rows_; }
+  std::int64_t cols() const { return cols_; }
+  DType type() const { return type_; }
+
+ private:
+  void* memory_;
+  Side side_;
+  std::int64_t rows_, cols_;
+  DType type_;
 };
 
-/// All of them, in parallel over fixed tiles of the gradients; each sum runs over the rows in
-/// order.
+/// gradient [dy cols, x cols] += dyᵀ · x; null: not wanted.
+struct WeightGradient {
+  float* gradient;
+  GradientOperand dy, x;
+};
+
+/// All of them, in parallel over tiles of the gradients; each sum runs over the rows in order.
 void add_weight_gradients(std::span<const WeightGradient> gradients);
 
 }  // namespace barcodemae::cpu

@@ -28,8 +28,19 @@ void CpuBackend::linear_backward(View dx, bool accumulate, View dy, View x,
   auto* partial = static_cast<float*>(partial_sums.data());
   const WeightMatrix* weight =
       dx.data == nullptr ? nullptr : &backward_weight(layer.weight, x.dtype);
+  const bool packed = GradientOperand::packed(x.dtype);
+  if (packed) {
+    packed_dy_.grow(GradientOperand::bytes(dy.rows, dy.cols, dy.dtype));
+    packed_x_.grow(GradientOperand::bytes(x.rows, x.cols, x.dtype));
+  }
+  const GradientOperand dy_operand(packed ? packed_dy_.data() : dy.data,
+                                   GradientOperand::Side::kLeft, dy.rows, dy.cols, dy.dtype);
+  const GradientOperand x_operand(packed ? packed_x_.data() : x.data, GradientOperand::Side::kRight,
+                                  x.rows, x.cols, x.dtype);
   parallel_for(blocks, [&](std::int64_t block, int) {
     const std::int64_t row = block * kBlockRows, rows = std::min(kBlockRows, x.rows - row);
+    dy_operand.store(row, at(dy.data, dy.dtype, row * dy.cols), rows, rows);
+    x_operand.store(row, at(x.data, x.dtype, row * x.cols), rows, rows);
     const void* dy_rows = at(dy.data, dy.dtype, row * dy.cols);
     if (want_bias) {
       kernels_.column_sums(partial + block * dy.cols, false, 1, dy_rows, dy.dtype, rows, dy.cols,
@@ -50,8 +61,7 @@ void CpuBackend::linear_backward(View dx, bool accumulate, View dy, View x,
     kernels_.column_sums(gradient(layer.bias), true, 1, partial, DType::kFloat32, blocks, dy.cols,
                          dy.cols);
   }
-  add_weight_gradients(std::array{
-      WeightGradient{gradient(layer.weight), dy.data, dy.cols, x.data, x.cols, x.rows, x.dtype}});
+  add_weight_gradients(std::array{WeightGradient{gradient(layer.weight), dy_operand, x_operand}});
 }
 
 }  // namespace barcodemae

@@ -7,16 +7,21 @@
 
 namespace barcodemae::cpu {
 
-std::int64_t round_up_rows(std::int64_t rows, std::int64_t granularity) {
+namespace {
+
+std::int64_t padded(std::int64_t rows, DType type) {
+  const std::int64_t granularity = row_granularity(type);
   return (rows + granularity - 1) / granularity * granularity;
 }
 
-RowBlocks make_row_blocks(const Segments& segments) {
+}  // namespace
+
+RowBlocks make_row_blocks(const Segments& segments, DType type) {
   RowBlocks result;
   RowBlock block;
   const auto close = [&] {
     if (block.rows > 0) {
-      block.padded_rows = round_up_rows(block.rows, row_granularity());
+      block.padded_rows = padded(block.rows, type);
       block.padded_row = result.padded_rows;
       result.padded_rows += block.padded_rows;
       result.largest_block = std::max(result.largest_block, block.padded_rows);
@@ -43,12 +48,12 @@ RowBlocks make_row_blocks(const Segments& segments) {
 // Two neighbouring blocks hold more than kBlockRows rows, or they would be one.
 std::int64_t block_count_bound(std::int64_t rows) { return 2 * (rows / kBlockRows) + 1; }
 
-std::int64_t padded_rows_bound(std::int64_t rows) {
-  return rows + block_count_bound(rows) * (row_granularity() - 1);
+std::int64_t padded_rows_bound(std::int64_t rows, DType type) {
+  return rows + block_count_bound(rows) * (row_granularity(type) - 1);
 }
 
-std::int64_t largest_block_bound(std::int64_t rows, std::int64_t longest) {
-  return round_up_rows(std::min(rows, std::max(kBlockRows, longest)), row_granularity());
+std::int64_t largest_block_bound(std::int64_t rows, std::int64_t longest, DType type) {
+  return padded(std::min(rows, std::max(kBlockRows, longest)), type);
 }
 
 }  // namespace barcodemae::cpu

@@ -28,14 +28,12 @@ struct RowBlocks {
   std::int64_t count() const { return static_cast<std::int64_t>(blocks.size()); }
 };
 
-RowBlocks make_row_blocks(const Segments& segments);
+RowBlocks make_row_blocks(const Segments& segments, DType type);
 
 /// Upper bounds for any batch of so many rows whose longest sequence has `longest` rows, so that a
 /// plan made for the largest batch holds for the others.
-std::int64_t padded_rows_bound(std::int64_t rows);
-std::int64_t largest_block_bound(std::int64_t rows, std::int64_t longest);
+std::int64_t padded_rows_bound(std::int64_t rows, DType type);
+std::int64_t largest_block_bound(std::int64_t rows, std::int64_t longest, DType type);
 std::int64_t block_count_bound(std::int64_t rows);
-
-std::int64_t round_up_rows(std::int64_t rows, std::int64_t granularity);
 
 }  // namespace barcodemae::cpu

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+#include "backend/cpu/gemm_amx.h"
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace barcodemae::cpu::amx {
+namespace {
+
+// Inner elements whose left and right blocks stay in L1 …
+constexpr std::int64_t kInnerStep = 256;
+// … and whose left side, kCallRows of it, leaves L2 room for the right side passing through.
+constexpr std::int64_t kInnerPass = 1024;
+
+constexpr std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
+struct alignas(64) TileConfiguration {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+// c [32, 32] = or += the product of `steps` blocks. Meanwhile `lines` cache lines a step of what
+// comes next are fetched into L2.
+void multiply_blocks(float* c, bool accumulate, const std::uint16_t* left,
+                     const std::uint16_t* right, std::int64_t steps, const char* next,
+                     std::int64_t lines) {
+  constexpr int kStride = kBlock * sizeof(float);
+  if (accumulate) {
+    _tile_loadd(0, c, kStride);
+    _tile_loadd(1, c + 16, kStride);
+    _tile_loadd(2, c + 16 * kBlock, kStride);
+    _tile_loadd(3, c + 16 * kBlock + 16, kStride);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (std::int64_t step = 0; step < steps; ++step) {
+    _tile_loadd(4, left + step * kBlockElements, 64);
+    _tile_loadd(6, right + step * kBlockElements, 64);
+    _tile_loadd(5, left + step * kBlockElements + kBlockElements / 2, 64);
+    _tile_loadd(7, right + step * kBlockElements + kBlockElements / 2, 64);
+    for (std::int64_t line = 0; line < lines; ++line, next += 64) _mm_prefetch(next, _MM_HINT_T1);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, kStride);
+  _tile_stored(1, c + 16, kStride);
+  _tile_stored(2, c + 16 * kBlock, kStride);
+  _tile_stored(3, c + 16 * kBlock + 16, kStride);
+}
+
+__mmask16 first_lanes(std::int64_t count) {
+  return static_cast<__mmask16>(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1u << count) - 1);
+}
+
+// A finished block goes where it belongs.
+void store_block(const Product& product, const float* block, std::int64_t row, std::int64_t col) {
+  const std::int64_t rows = min(kBlock, product.rows - row), cols = product.cols - col;
+  const __mmask16 low = first_lanes(cols), high = first_lanes(cols - 16);
+  __m512 bias_low = _mm512_setzero_ps(), bias_high = _mm512_setzero_ps();
+  if (product.bias != nullptr) {
+    bias_low = _mm512_maskz_loadu_ps(low, product.bias + col);
+    bias_high = _mm512_maskz_loadu_ps(high, product.bias + col + 16);
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    __m512 a = _mm512_add_ps(_mm512_load_ps(block + r * kBlock), bias_low);
+    __m512 b = _mm512_add_ps(_mm512_load_ps(block + r * kBlock + 16), bias_high);
+    const std::int64_t at = (row + r) * product.c_stride + col;
+    if (product.float32) {
+      float* c = static_cast<float*>(product.c) + at;
+      if (product.accumulate) {
+        a = _mm512_add_ps(a, _mm512_maskz_loadu_ps(low, c));
+        b = _mm512_add_ps(b, _mm512_maskz_loadu_ps(high, c + 16));
+      }
+      _mm512_mask_storeu_ps(c, low, a);
+      _mm512_mask_storeu_ps(c + 16, high, b);
+    } else {
+      auto* c = static_cast<std::uint16_t*>(product.c) + at;
+      const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a));
+      _mm512_mask_storeu_epi16(c, (static_cast<__mmask32>(high) << 16) | low, both);
+    }
+  }
+}
+
+// rows[i] lane j becomes rows[j] lane i.
+void transpose(__m512i rows[16]) {
+  __m512i t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0xDD);
+    t[i + 8] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], 0xDD);
+  }
+  for (int i = 0; i < 4; ++i) {
+    rows[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    rows[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    rows[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+    rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+  }
+}
+
+__mmask32 first_lanes32(std::int64_t count) {
+  return count >= 32 ? 0xFFFFFFFFu : count <= 0 ? 0u : (std::uint32_t{1} << count) - 1;
+}
+
+// 32 numbers of row `row`; zeros beyond the matrix.
+__m512i row_or_zeros(const std::uint16_t* data, std::int64_t row, std::int64_t rows,
+                     std::int64_t stride, std::int64_t col) {
+  if (row >= rows) return _mm512_setzero_si512();
+  return _mm512_maskz_loadu_epi16(first_lanes32(stride - col), data + row * stride + col);
+}
+
+// Two rows of 32 numbers as 32-bit pairs of columns 0 … 15 and 16 … 31.
+void interleave(__m512i even, __m512i odd, __m512i& low, __m512i& high) {
+  alignas(64) static constexpr std::uint16_t kLow[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                         37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                         11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i pick = _mm512_load_si512(kLow);
+  low = _mm512_permutex2var_epi16(even, pick, odd);
+  high = _mm512_permutex2var_epi16(even, _mm512_add_epi16(pick, _mm512_set1_epi16(16)), odd);
+}
+
+__m512i rounded_pairs(__m512 even, __m512 odd) {
+  const auto widen = [](__m512 x) {
+    return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+  };
+  return _mm512_or_si512(widen(even), _mm512_slli_epi32(widen(odd), 16));
+}
+
+}  // namespace
+
+void pack_left(std::uint16_t* left, const std::uint16_t* a, std::int64_t rows, std::int64_t inner) {
+  for (std::int64_t row = 0; row < rows; row += kBlock) {
+    for (std::int64_t k = 0; k < inner; k += kBlock) {
+      for (std::int64_t r = 0; r < kBlock; ++r, left += kBlock) {
+        _mm512_store_si512(left, row_or_zeros(a, row + r, rows, inner, k));
+      }
+    }
+  }
+}
+
+void pack_left_transposed(std::uint16_t* left, std::int64_t inner_blocks, std::int64_t first_inner,
+                          const std::uint16_t* a, std::int64_t rows, std::int64_t padded_rows,
+                          std::int64_t cols) {
+  for (std::int64_t col = 0; col < cols; col += kBlock) {
+    std::uint16_t* block =
+        left + (col / kBlock * inner_blocks + first_inner / kBlock) * kBlockElements;
+    for (std::int64_t row = 0; row < padded_rows; row += kBlock, block += kBlockElements) {
+      __m512i low[16], high[16];
+      for (std::int64_t pair = 0; pair < 16; ++pair) {
+        interleave(row_or_zeros(a, row + 2 * pair, rows, cols, col),
+                   row_or_zeros(a, row + 2 * pair + 1, rows, cols, col), low[pair], high[pair]);
+      }
+      transpose(low);
+      transpose(high);
+      for (std::int64_t r = 0; r < 16; ++r) {
+        _mm512_store_si512(block + r * kBlock, low[r]);
+        _mm512_store_si512(block + (16 + r) * kBlock, high[r]);
+      }
+    }
+  }
+}
+
+void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t first_inner,
+                const std::uint16_t* b, std::int64_t rows, std::int64_t padded_rows,
+                std::int64_t cols) {
+  for (std::int64_t col = 0; col < cols; col += kBlock) {
+    std::uint16_t* block =
+        right + (col / kBlock * inner_blocks + first_inner / kBlock) * kBlockElements;
+    for (std::int64_t row = 0; row < padded_rows; row += kBlock, block += kBlockElements) {
+      for (std::int64_t pair = 0; pair < 16; ++pair) {
+        __m512i low, high;
+        interleave(row_or_zeros(b, row + 2 * pair, rows, cols, col),
+                   row_or_zeros(b, row + 2 * pair + 1, rows, cols, col), low, high);
+        _mm512_store_si512(block + pair * kBlock, low);
+        _mm512_store_si512(block + (16 + pair) * kBlock, high);
+      }
+    }
+  }
+}
+
+void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
+                bool transposed) {
+  const auto load = [](const float* row, std::int64_t count) {
+    return _mm512_maskz_loadu_ps(first_lanes(count), row);
+  };
+  for (std::int64_t col = 0; col < cols; col += kBlock) {
+    for (std::int64_t k = 0; k < inner; k += kBlock) {
+      for (std::int64_t half = 0; half < kBlock; half += 16, right += kBlockElements / 2) {
+        const std::int64_t n = col + half;
+        __m512i tile[16];
+        for (std::int64_t i = 0; i < 16; ++i) {
+          tile[i] = _mm512_setzero_si512();
+          if (transposed) {  // i: a column of b, its inner elements side by side
+            if (n + i >= cols) continue;
+            const float* row = b + (n + i) * inner + k;
+            tile[i] = reinterpret_cast<__m512i>(
+                _mm512_cvtne2ps_pbh(load(row + 16, inner - k - 16), load(row, inner - k)));
+          } else {  // i: two inner elements
+            const float* row = b + (k + 2 * i) * cols + n;
+            if (k + 2 * i >= inner) continue;
+            const __m512 odd =
+                k + 2 * i + 1 < inner ? load(row + cols, cols - n) : _mm512_setzero_ps();
+            tile[i] = rounded_pairs(load(row, cols - n), odd);
+          }
+        }
+        if (transposed) transpose(tile);
+        for (std::int64_t i = 0; i < 16; ++i) _mm512_store_si512(right + i * kBlock, tile[i]);
+      }
+    }
+  }
+}
+
+std::int64_t scratch_floats(std::int64_t cols, std::int64_t inner) {
+  return kCallRows * kBlock * (inner > kInnerPass ? blocks(cols) : 1);
+}
+
+void multiply(const Product& product) {
+  const TileConfiguration configuration;
+  _tile_loadconfig(&configuration);
+  const std::int64_t inner = blocks(product.inner) * kBlock;
+  const std::int64_t row_blocks = blocks(product.rows);
+  const std::int64_t side = inner * kBlock;  // elements of one row of blocks
+  const bool one_pass = inner <= kInnerPass;
+  for (std::int64_t pass = 0; pass < inner; pass += kInnerPass) {
+    const std::int64_t pass_end = min(inner, pass + kInnerPass);
+    for (std::int64_t col = 0; col < product.cols; col += kBlock) {
+      const std::uint16_t* right = product.right + col * inner;
+      float* blocks_of_col = product.scratch + (one_pass ? 0 : col * kCallRows);
+      for (std::int64_t k = pass; k < pass_end; k += kInnerStep) {
+        const std::int64_t length = min(kInnerStep, pass_end - k);
+        // The next columns' right side: 64 bytes an inner element, spread over the steps.
+        const bool more = col + kBlock < product.cols;
+        const std::int64_t lines = more ? kBlock / row_blocks : 0;
+        const char* next = reinterpret_cast<const char*>(right + side + k * kBlock);
+        for (std::int64_t row = 0; row < row_blocks; ++row) {
+          float* block = blocks_of_col + row * kBlockElements;
+          multiply_blocks(block, k > 0, product.left + row * side + k * kBlock, right + k * kBlock,
+                          length / kBlock, next + row * length / kBlock * lines * 64, lines);
+          if (k + length == inner) store_block(product, block, row * kBlock, col);
+        }
+      }
+    }
+  }
+  _tile_release();
+}
+
+}  // namespace barcodemae::cpu::amx

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Products of bfloat16 matrices on AMX tiles, summed in float32. Only for machines with AMX; this
+// is the one interface of a file compiled for it.
+//
+// Both sides are cut into blocks of 32 x 32 (zero where a matrix ends before its block does), each
+// block two tiles of 16 rows of 64 bytes. Left, of a [rows, inner]: tile row = matrix row, 32 inner
+// elements. Right, of b [inner, cols]: tile row = two inner elements of 16 columns, interleaved, as
+// TDPBF16PS wants them. Blocks lie in order of (rows or cols, inner): a step along the inner
+// dimension is a step in memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace barcodemae::cpu::amx {
+
+constexpr std::int64_t kBlock = 32;                       ///< rows, cols and inner of a block
+constexpr std::int64_t kBlockElements = kBlock * kBlock;  ///< bfloat16 numbers
+constexpr std::int64_t kCallRows = 256;                   ///< rows of one product, at most
+
+constexpr std::int64_t blocks(std::int64_t count) { return (count + kBlock - 1) / kBlock; }
+constexpr std::int64_t packed_elements(std::int64_t count, std::int64_t inner) {
+  return blocks(count) * blocks(inner) * kBlockElements;
+}
+
+/// The left side from a compact [rows, inner].
+void pack_left(std::uint16_t* left, const std::uint16_t* a, std::int64_t rows, std::int64_t inner);
+
+/// Of a left side whose inner dimension are the rows of `a`: the blocks at `first_inner` (a
+/// multiple of 32) from rows [rows, cols] of a, zeros behind them up to `padded_rows`. Outer: cols
+/// of a.
+void pack_left_transposed(std::uint16_t* left, std::int64_t inner_blocks, std::int64_t first_inner,
+                          const std::uint16_t* a, std::int64_t rows, std::int64_t padded_rows,
+                          std::int64_t cols);
+
+/// The same for a right side.
+void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t first_inner,
+                const std::uint16_t* b, std::int64_t rows, std::int64_t padded_rows,
+                std::int64_t cols);
+
+/// The right side [inner, cols] from float32: compact, or its transpose [cols, inner].
+void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
+                bool transposed);
+
+/// c [rows, cols] = left · right (+ bias), or c += left · right.
+struct Product {
+  void* c = nullptr;
+  std::int64_t c_stride = 0;    ///< elements
+  bool float32 = false;         ///< c's type; else bfloat16
+  bool accumulate = false;      ///< float32 only
+  const float* bias = nullptr;  ///< [cols], or null; not when accumulating
+  const std::uint16_t *left = nullptr, *right = nullptr;
+  std::int64_t rows = 0, cols = 0, inner = 0;
+  float* scratch = nullptr;  ///< scratch_floats()
+};
+std::int64_t scratch_floats(std::int64_t cols, std::int64_t inner);
+void multiply(const Product& product);
+
+}  // namespace barcodemae::cpu::amx
