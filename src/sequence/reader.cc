@@ -158,10 +158,10 @@ struct RecordReader::Implementation {
   std::string problem;
 };
 
-RecordReader::RecordReader(const std::filesystem::path& path, ReaderOptions options)
-    : RecordReader(read_ahead(decompress(open_file(path))), std::move(options)) {}
+RecordReader::RecordReader(const std::filesystem::path& path, const ReaderOptions& options)
+    : RecordReader(read_ahead(decompress(open_file(path))), options) {}
 
-RecordReader::RecordReader(std::unique_ptr<ByteSource> source, ReaderOptions options)
+RecordReader::RecordReader(std::unique_ptr<ByteSource> source, const ReaderOptions& options)
     : implementation_(std::make_unique<Implementation>(std::move(source), options)) {}
 
 RecordReader::~RecordReader() = default;

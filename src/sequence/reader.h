@@ -44,9 +44,9 @@ class RecordReader {
  public:
   /// Throws UserError when the file is missing, empty, binary, or its header lacks a sequence
   /// column.
-  explicit RecordReader(const std::filesystem::path& path, ReaderOptions options = {});
+  explicit RecordReader(const std::filesystem::path& path, const ReaderOptions& options = {});
   /// The same from bytes of any origin; `source->name()` stands for the path in messages.
-  explicit RecordReader(std::unique_ptr<ByteSource> source, ReaderOptions options = {});
+  explicit RecordReader(std::unique_ptr<ByteSource> source, const ReaderOptions& options = {});
   ~RecordReader();
   RecordReader(const RecordReader&) = delete;
   RecordReader& operator=(const RecordReader&) = delete;

@@ -20,7 +20,7 @@ TEST(FileErrors, MissingFile) {
 }
 
 TEST(FileErrors, Directory) {
-  EXPECT_THAT(user_error([] { RecordReader(std::filesystem::temp_directory_path()); }),
+  EXPECT_THAT(user_error([] { RecordReader{std::filesystem::temp_directory_path()}; }),
               HasSubstr("is a directory"));
 }
 
