@@ -153,6 +153,12 @@ OpCase attention(const Batch& batch, const AttentionShape& shape) {
   return op;
 }
 
+/// As for an input without a gradient: frozen layers below, or data.
+OpCase without_dx(OpCase op) {
+  op.wants_dx = false;
+  return op.rename("without_dx");
+}
+
 /// Scores so far apart that exp() of one would be infinite.
 OpCase attention_with_large_scores() {
   OpCase op = attention(Batch({40, 24}), {.width = 64, .heads = 2});
@@ -206,7 +212,6 @@ OpCase feed_forward(const Batch& batch, const FeedForwardShape& shape) {
 struct LinearShape {
   std::int64_t in = 64, out = 64;
   bool accumulate = false;
-  bool wants_dx = true;
 };
 
 OpCase linear(const Batch& batch, const LinearShape& shape) {
@@ -217,7 +222,6 @@ OpCase linear(const Batch& batch, const LinearShape& shape) {
   op.x_cols = shape.in;
   op.y_cols = shape.out;
   op.accumulate = shape.accumulate;
-  op.wants_dx = shape.wants_dx;
   op.parameters = {weight("weight", shape.out, shape.in), bias("bias", shape.out)};
   const auto layer = [](const Call& c) {
     return LinearLayer{c.parameter("weight"), c.parameter("bias")};
@@ -395,6 +399,7 @@ std::vector<OpCase> all_op_cases() {
                       .freeze({"qkv_weight", "output_bias", "norm_weight"}));
   cases.push_back(attention(Batch({12, 9}), {.width = 64, .heads = 2, .accumulate = true})
                       .freeze({"qkv_bias", "output_weight", "norm_bias"}));
+  cases.push_back(without_dx(attention(Batch({20}), {.width = 24, .heads = 1})));
   cases.push_back(attention_with_large_scores());
   cases.push_back(attention(Batch({2048}), {.width = 32, .heads = 1}));
   cases.push_back(attention(
@@ -416,12 +421,13 @@ std::vector<OpCase> all_op_cases() {
                       .freeze({"in_weight", "out_bias", "norm_weight"}));
   cases.push_back(feed_forward(Batch({21}), {.width = 64, .inner = 128, .accumulate = true})
                       .freeze({"in_bias", "out_weight", "norm_bias"}));
+  cases.push_back(without_dx(feed_forward(Batch({20}), {.width = 24, .inner = 64})));
 
   cases.push_back(linear(Batch({1}), {.in = 8, .out = 8}));
   cases.push_back(linear(Batch({3}), {.in = 24, .out = 64}));
   cases.push_back(linear(Batch({9}), {.in = 64, .out = 5}));
   cases.push_back(linear(Batch({63}), {.in = 64, .out = 96, .accumulate = true}));
-  cases.push_back(linear(Batch({65}), {.in = 256, .out = 24, .wants_dx = false}));
+  cases.push_back(without_dx(linear(Batch({65}), {.in = 256, .out = 24})));
   cases.push_back(linear(Batch({257}), {.in = 64, .out = 64}));
   cases.push_back(linear(ragged, {.in = 768, .out = 256}));
   cases.push_back(linear(Batch({150, 300, 70}), {.in = 96, .out = 24}));
@@ -467,6 +473,7 @@ std::vector<OpCase> all_op_cases() {
   cases.push_back(cross_entropy(Batch({33}), {.width = 64, .groups = 6, .classes = 4, .site = true})
                       .freeze({"weight", "site"}));
   cases.push_back(cross_entropy(Batch({33}), {.width = 64, .classes = 64}).freeze({"bias"}));
+  cases.push_back(without_dx(cross_entropy(Batch({20}), {.width = 24, .classes = 16})));
   return cases;
 }
 
