@@ -76,19 +76,15 @@ struct ResidualNormForward {
   float* scratch = nullptr;  ///< [cols]
 };
 
-/// Its backward pass. The normalised rows x̂ come either from `sum` and `mean`, or, when `sum` is
-/// null, from the output as (y − β)/γ: one stream of memory less; columns whose |γ| is below 2⁻²⁰
-/// then count as x̂ = 0.
+/// Its backward pass.
 struct ResidualNormBackward {
   std::int64_t rows = 0, cols = 0;
-  DType type = DType::kFloat32;  ///< of dy, y, sum, dsum and dproduct
+  DType type = DType::kFloat32;  ///< of dy, sum, dsum and dproduct
   const void* dy = nullptr;
-  const void* y = nullptr;             ///< or null when sum is given
-  const void* sum = nullptr;           ///< or null when y is given
-  const float* mean = nullptr;         ///< [rows]; needed with sum
-  const float* rstd = nullptr;         ///< [rows]
+  const void* sum = nullptr;           ///< saved
+  const float* mean = nullptr;         ///< [rows], saved
+  const float* rstd = nullptr;         ///< [rows], saved
   const float* gamma = nullptr;        ///< [cols]
-  const float* beta = nullptr;         ///< [cols]; needed with y
   const std::uint8_t* keep = nullptr;  ///< or null: no dropout
   float keep_scale = 1;
   void* dsum = nullptr;      ///< out: gradient of the sum, which is the residual's
@@ -97,7 +93,7 @@ struct ResidualNormBackward {
   float* dgamma = nullptr;   ///< += [cols]
   float* dbeta = nullptr;    ///< += [cols]
   float* dbias = nullptr;    ///< += [cols], or null: column sums of dproduct
-  float* scratch = nullptr;  ///< [4 · cols]
+  float* scratch = nullptr;  ///< [2 · cols]
 };
 
 /// y = dropout(LN(rows + position[p] + token_type)), rows = word[id] or given.
@@ -132,7 +128,7 @@ struct EmbedBackward {
   float* dbeta = nullptr;   ///< += [cols]
   float* dtoken_type =
       nullptr;               ///< += [cols], or null: column sums of the gradient before the norm
-  float* scratch = nullptr;  ///< [4 · cols]
+  float* scratch = nullptr;  ///< [2 · cols]
 };
 
 /// out = gelu(product + bias), gelu(z) = z Φ(z).

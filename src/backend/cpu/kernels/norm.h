@@ -71,80 +71,45 @@ void residual_norm_forward(const ResidualNormForward& arguments) {
   });
 }
 
-/// What a row's normalised values are made of.
-enum class NormSource { kOutput, kSum };
-
-template <typename T, NormSource kSource>
-void residual_norm_backward_rows(const ResidualNormBackward& arguments) {
+void residual_norm_backward(const ResidualNormBackward& arguments) {
   const ResidualNormBackward a = arguments;  // a copy: no store can change it
-
   const std::int64_t cols = a.cols;
   const float width = static_cast<float>(cols);
-  const Floats scale = broadcast(a.keep_scale);
-  // Per column: x̂ = value · factor + offset, the same for all rows when it comes from the output.
-  float* factor = a.scratch;
-  float* offset = a.scratch + cols;
-  float* normalised = a.scratch + 2 * cols;  // x̂ of the row at hand
-  float* weighted = a.scratch + 3 * cols;    // dy · γ of the row at hand
-  if (kSource == NormSource::kOutput) {
-    for_lanes(cols, [&](std::int64_t c, auto lanes) {
-      const Floats gamma = load(a.gamma + c, lanes);
-      const Floats magnitude = max(gamma, -gamma);
-      const Floats inverse = magnitude < broadcast(0x1.0p-20f) ? Floats{} : broadcast(1.0f) / gamma;
-      store(factor + c, inverse, lanes);
-      store(offset + c, -load(a.beta + c, lanes) * inverse, lanes);
-    });
-  }
-  for (std::int64_t r = 0; r < a.rows; ++r) {
-    const T* dy = row_of<T>(a.dy, r, cols);
-    const T* value = row_of<T>(kSource == NormSource::kSum ? a.sum : a.y, r, cols);
-    const Floats rstd = broadcast(a.rstd[r]);
-    Floats row_factor{}, row_offset{};
-    if (kSource == NormSource::kSum) {
-      row_factor = rstd;
-      row_offset = broadcast(-a.mean[r] * a.rstd[r]);
-    }
-    Floats total{}, projection{};
-    for_lanes(cols, [&](std::int64_t c, auto lanes) {
-      const Floats g = load(dy + c, lanes);
-      Floats x;
-      if (kSource == NormSource::kSum) {
-        x = valid_or(fma(load(value + c, lanes), row_factor, row_offset), 0, lanes);
-      } else {
-        x = fma(load(value + c, lanes), load(factor + c, lanes), load(offset + c, lanes));
-      }
-      const Floats w = g * load(a.gamma + c, lanes);
-      store(normalised + c, x, lanes);
-      store(weighted + c, w, lanes);
-      store(a.dbeta + c, load(a.dbeta + c, lanes) + g, lanes);
-      store(a.dgamma + c, fma(g, x, load(a.dgamma + c, lanes)), lanes);
-      total += w;
-      projection = fma(w, x, projection);
-    });
-    // (w − mean w − x̂ · mean (w x̂)) / σ
-    const Floats constant = rstd * broadcast(-sum(total) / width);
-    const Floats slope = rstd * broadcast(-sum(projection) / width);
-    T* dsum = row_of<T>(a.dsum, r, cols);
-    T* dproduct = a.dproduct ? row_of<T>(a.dproduct, r, cols) : nullptr;
-    const std::uint8_t* keep = a.keep ? a.keep + r * keep_stride(cols) : nullptr;
-    for_lanes(cols, [&](std::int64_t c, auto lanes) {
-      const Floats x = load(normalised + c, lanes);
-      const Floats g = fma(x, slope, fma(load(weighted + c, lanes), rstd, constant));
-      store(dsum + c, a.accumulate ? load(dsum + c, lanes) + g : g, lanes);
-      const Floats p = keep ? kept(keep, c, g * scale) : g;
-      if (dproduct) store(dproduct + c, p, lanes);
-      if (a.dbias) store(a.dbias + c, load(a.dbias + c, lanes) + p, lanes);
-    });
-  }
-}
-
-void residual_norm_backward(const ResidualNormBackward& a) {
   with_type(a.type, [&](auto type) {
     using T = decltype(type);
-    if (a.sum) {
-      residual_norm_backward_rows<T, NormSource::kSum>(a);
-    } else {
-      residual_norm_backward_rows<T, NormSource::kOutput>(a);
+    const Floats scale = broadcast(a.keep_scale);
+    float* normalised = a.scratch;       // x̂ of the row at hand
+    float* weighted = a.scratch + cols;  // w = dy · γ of the row at hand
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+      const T* dy = row_of<T>(a.dy, r, cols);
+      const T* before = row_of<T>(a.sum, r, cols);
+      const Floats rstd = broadcast(a.rstd[r]), shift = broadcast(-a.mean[r] * a.rstd[r]);
+      Floats total{}, projection{};
+      for_lanes(cols, [&](std::int64_t c, auto lanes) {
+        const Floats g = load(dy + c, lanes);
+        const Floats x = fma(load(before + c, lanes), rstd, shift);
+        const Floats w = g * load(a.gamma + c, lanes);
+        store(normalised + c, x, lanes);
+        store(weighted + c, w, lanes);
+        store(a.dbeta + c, load(a.dbeta + c, lanes) + g, lanes);
+        store(a.dgamma + c, fma(g, x, load(a.dgamma + c, lanes)), lanes);
+        total += w;
+        projection = fma(w, x, projection);
+      });
+      // (w − mean w − x̂ · mean (w x̂)) / σ
+      const Floats constant = rstd * broadcast(-sum(total) / width);
+      const Floats slope = rstd * broadcast(-sum(projection) / width);
+      T* dsum = row_of<T>(a.dsum, r, cols);
+      T* dproduct = a.dproduct ? row_of<T>(a.dproduct, r, cols) : nullptr;
+      const std::uint8_t* keep = a.keep ? a.keep + r * keep_stride(cols) : nullptr;
+      for_lanes(cols, [&](std::int64_t c, auto lanes) {
+        const Floats x = load(normalised + c, lanes);
+        const Floats g = fma(x, slope, fma(load(weighted + c, lanes), rstd, constant));
+        store(dsum + c, a.accumulate ? load(dsum + c, lanes) + g : g, lanes);
+        const Floats p = keep ? kept(keep, c, g * scale) : g;
+        if (dproduct) store(dproduct + c, p, lanes);
+        if (a.dbias) store(a.dbias + c, load(a.dbias + c, lanes) + p, lanes);
+      });
     }
   });
 }
