@@ -27,8 +27,9 @@ int run(int argc, char** argv) {
   try {
     application.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    // CLI11 prints help and version through its errors, with exit code 0.
-    return application.exit(error) == 0 ? 0 : kUserCanMend;
+    // CLI11 shows help and version through errors of exit code 0.
+    if (error.get_exit_code() == 0) return application.exit(error);
+    throw UserError("{}\nbarcodemae COMMAND --help shows the options and examples.", error.what());
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -33,7 +34,7 @@ std::string as_option(const std::string& name, const nlohmann::json& value) {
 
 RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
   std::error_code error;
-  fs::create_directories(path_, error);
+  made_ = fs::create_directories(path_, error);
   if (error || !fs::is_directory(path_)) {
     throw UserError("--out {}: cannot make this folder: {}\nGive a folder that can be written.",
                     path_.string(), error ? error.message() : "a file is in the way");
@@ -59,7 +60,15 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
   }
 }
 
-RunDirectory::~RunDirectory() { ::close(lock_); }
+RunDirectory::~RunDirectory() {
+  ::close(lock_);
+  if (!made_) return;
+  // A run that was refused before it wrote anything leaves nothing behind.
+  std::error_code ignored;
+  const auto entries = std::distance(fs::directory_iterator(path_, ignored), {});
+  if (entries == 1) fs::remove(path_ / ".lock", ignored);
+  if (entries <= 1) fs::remove(path_, ignored);
+}
 
 std::optional<RunRecord> RunDirectory::read() const {
   if (!fs::exists(run_file())) return std::nullopt;

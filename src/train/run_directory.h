@@ -51,6 +51,7 @@ class RunDirectory {
  private:
   std::filesystem::path path_;
   int lock_ = -1;
+  bool made_ = false;  ///< the folder was not there before
 };
 
 /// Throws UserError naming each option (and version, and data) in which a command differs from the

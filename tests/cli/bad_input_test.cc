@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Bad input, command after command: exit code 2, a message of at most six lines that names the
+// culprit, and nothing half-written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "run_binary.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kHeader = "processid,genus,species,split,dna_barcode\n";
+
+/// Runs and expects a refusal whose message contains `named`.
+void expect_refused(const std::vector<std::string>& arguments, const std::string& named) {
+  const Outcome outcome = run_barcodemae(arguments);
+  std::string call;
+  for (const std::string& argument : arguments) call += argument + " ";
+  EXPECT_EQ(outcome.exit_code, 2) << call << "\n" << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr(named)) << call;
+  // Progress and "Device:" lines may come first; the error itself is the last six lines at most.
+  const std::size_t begin = outcome.err.rfind("error: ");
+  ASSERT_NE(begin, std::string::npos) << call << "\n" << outcome.err;
+  EXPECT_LE(
+      std::count(outcome.err.begin() + static_cast<std::ptrdiff_t>(begin), outcome.err.end(), '\n'),
+      6)
+      << outcome.err;
+}
+
+/// A well-formed table of a few barcodes.
+std::string small_table(int records) {
+  std::string text = kHeader;
+  const std::string bases = "ACGT";
+  for (int r = 0; r < records; ++r) {
+    std::string sequence;
+    unsigned state = static_cast<unsigned>(r) * 7919 + 1;
+    for (int i = 0; i < 658; ++i) {
+      state = state * 1664525 + 1013904223;
+      sequence += bases[state >> 30];
+    }
+    text += "R" + std::to_string(r) + ",Aus,Aus bus,pretrain," + sequence + "\n";
+  }
+  return text;
+}
+
+class BadFile : public testing::Test {
+ protected:
+  /// Every command that reads barcodes refuses the file, and leaves the folder as it was.
+  void expect_all_refuse(const std::string& file, const std::string& named) {
+    const auto before = folder_.names();
+    expect_refused({"pretrain", file, "--out", folder_ / "run", "--preset", "tiny", "--steps", "2"},
+                   named);
+    EXPECT_EQ(folder_.names(), before) << "nothing half-written";
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(BadFile, Missing) { expect_all_refuse(folder_ / "none.csv", "none.csv"); }
+TEST_F(BadFile, Empty) { expect_all_refuse(folder_.write("empty.csv", ""), "empty.csv"); }
+TEST_F(BadFile, Binary) {
+  expect_all_refuse(folder_.write("noise.csv", std::string("\x7f\x45\x4c\x46\x00\x01\x02", 7)),
+                    "noise.csv");
+}
+TEST_F(BadFile, HeaderOnly) {
+  expect_all_refuse(folder_.write("header.csv", kHeader), "header.csv");
+}
+TEST_F(BadFile, WithoutASequenceColumn) {
+  expect_all_refuse(folder_.write("wrong.csv", "processid,genus\nA,Aus\n"), "wrong.csv");
+}
+TEST_F(BadFile, WithoutAUsableRecord) {
+  expect_all_refuse(
+      folder_.write("unusable.csv", std::string(kHeader) + "A,Aus,Aus bus,pretrain,\n"),
+      "unusable.csv");
+}
+TEST_F(BadFile, TruncatedGzip) {
+  // The first bytes of a gzip member.
+  expect_all_refuse(
+      folder_.write("cut.csv.gz", std::string("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b", 11)),
+      "cut.csv.gz");
+}
+TEST_F(BadFile, TruncatedZstd) {
+  expect_all_refuse(folder_.write("cut.csv.zst", std::string("\x28\xb5\x2f\xfd\x24", 5)),
+                    "cut.csv.zst");
+}
+TEST_F(BadFile, Folder) { expect_all_refuse(folder_ / ".", "directory"); }
+
+TEST(BadOption, IsNamed) {
+  const ScratchFolder folder;
+  const std::string data = folder.write("data.csv", small_table(30));
+  const auto pretrain = [&](const std::string& option, const std::string& value) {
+    // Without the dashes: a message may name the thing rather than the option.
+    expect_refused({"pretrain", data, "--out", folder / "run", "--preset", "tiny", option, value},
+                   option.substr(2));
+  };
+  pretrain("--steps", "0");
+  pretrain("--steps", "-3");
+  pretrain("--batch", "0");
+  pretrain("--lr", "nan");
+  pretrain("--lr", "-1");
+  pretrain("--mask-ratio", "1.5");
+  pretrain("--mask-ratio", "inf");
+  pretrain("--dropout", "1");
+  pretrain("--k", "0");
+  pretrain("--k", "40");
+  pretrain("--heads", "7");
+  pretrain("--minutes", "0");
+  pretrain("--epochs", "x");
+  pretrain("--splits", "splits-nowhere");
+  pretrain("--threads", "0");
+  pretrain("--precision", "f8");
+  pretrain("--unheard-of", "1");
+  EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
+
+  const auto simulate = [&](const std::string& option, const std::string& value) {
+    expect_refused({"simulate", "--records", "10", "--out", folder / "x.csv", option, value},
+                   option);
+  };
+  simulate("--records", "0");
+  simulate("--records", "-1");
+  simulate("--seed", "x");
+  EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
+}
+
+TEST(BadOption, NoCommandAndUnknownCommand) {
+  EXPECT_EQ(run_barcodemae({}).exit_code, 2);
+  EXPECT_EQ(run_barcodemae({"pretrian"}).exit_code, 2);
+  EXPECT_EQ(run_barcodemae({"--help"}).exit_code, 0);
+  EXPECT_EQ(run_barcodemae({"--version"}).exit_code, 0);
+}
+
+TEST(FullDisk, IsReportedAndLeavesNothing) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "skipped: no /dev/full";
+  expect_refused({"simulate", "--records", "2000", "--out", "/dev/full"}, "/dev/full");
+}
+
+TEST(BadModel, IsNamedByEveryCommandThatLoadsOne) {
+  const ScratchFolder folder;
+  const std::string data = folder.write("data.csv", small_table(40));
+  ASSERT_EQ(run_barcodemae({"pretrain", data, "--out", folder / "model", "--preset", "tiny",
+                            "--steps", "1", "--anchor", "none"})
+                .exit_code,
+            0);
+  const auto expect_embed_refused = [&](const std::string& named) {
+    const auto before = folder.names();
+    expect_refused({"embed", folder / "model", data, "--out", folder / "x.npy"}, named);
+    EXPECT_EQ(folder.names(), before);
+  };
+  const std::string config = read_text(folder / "model/config.json");
+  const std::string weights = read_text(folder / "model/model.safetensors");
+
+  std::string newer = config;
+  newer.replace(newer.find("\"format_version\": 1"), 19, "\"format_version\": 9");
+  folder.write("model/config.json", newer);
+  expect_embed_refused("format");
+
+  std::string wider = config;
+  wider.replace(wider.find("\"hidden_size\": 64"), 17, "\"hidden_size\": 32");
+  folder.write("model/config.json", wider);
+  expect_embed_refused("model.safetensors");
+  folder.write("model/config.json", "{");
+  expect_embed_refused("config.json");
+  folder.write("model/config.json", config);
+
+  folder.write("model/model.safetensors", weights.substr(0, weights.size() / 2));
+  expect_embed_refused("model.safetensors");
+  std::string renamed = weights;
+  renamed.replace(renamed.find("embeddings.LayerNorm.bias"), 10, "embeddingX");
+  folder.write("model/model.safetensors", renamed);
+  expect_embed_refused("embeddings.LayerNorm.bias");
+  std::filesystem::remove(folder / "model/model.safetensors");
+  expect_embed_refused("model.safetensors");
+
+  expect_refused({"embed", "no-such-model", data, "--out", folder / "x.npy"}, "no-such-model");
+  expect_refused({"info", "no-such-model"}, "no-such-model");
+  expect_refused({"evaluate", "knn", "no-such-model", data}, "no-such-model");
+}
+
+TEST(BadEmbeddings, AreNamed) {
+  const ScratchFolder folder;
+  const std::string table = folder.write("k.tsv", "id\tgenus\nA\tAus\n");
+  const std::string junk = folder.write("k.npy", "no array");
+  expect_refused({"evaluate", "knn", "--keys-npy", junk, table, "--queries-npy", junk, table},
+                 "k.npy");
+  expect_refused({"evaluate", "knn"}, "MODEL");
+}
+
+}  // namespace
+}  // namespace barcodemae
