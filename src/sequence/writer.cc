@@ -97,8 +97,7 @@ void append_row(const Record& record, Layout layout, std::string& out) {
   for (const Rank rank : kTableRanks) append_field(record.label(rank), layout, out += separator);
   append_field(record.country, layout, out += separator);
   append_field(record.split, layout, out += separator);
-  append_field(record.sequence, layout, out += separator);
-  out += '\n';
+  ((out += separator) += record.sequence) += '\n';  // bases: nothing to quote
 }
 
 /// ">id;tax=c:…,o:…;", names without the characters that end one there.

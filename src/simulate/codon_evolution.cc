@@ -171,13 +171,14 @@ CodonSequence MutationModel::draw(const ProteinProfile& profile, RandomSequence&
 }
 
 int draw_poisson(double mean, RandomSequence& random) {
-  // Knuth's product of uniforms, in portions whose exponential does not underflow.
-  constexpr double kPortion = 32;
-  int events = 0;
-  for (; mean > 0; mean -= kPortion) {
-    const double limit = std::exp(-std::min(mean, kPortion));
-    for (double product = random.uniform(); product > limit; product *= random.uniform()) ++events;
+  constexpr double kNearlyNormal = 12;
+  if (mean > kNearlyNormal) {
+    return std::max(0, static_cast<int>(std::lround(mean + std::sqrt(mean) * random.normal())));
   }
+  // Knuth's product of uniforms.
+  const double limit = std::exp(-mean);
+  int events = 0;
+  for (double product = random.uniform(); product > limit; product *= random.uniform()) ++events;
   return events;
 }
 

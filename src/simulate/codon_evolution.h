@@ -69,7 +69,7 @@ class MutationModel {
   double proposals_per_substitution_ = 1;
 };
 
-/// A number of events with the given mean, by Poisson's law.
+/// A number of events with the given mean, by Poisson's law; for many, by its normal approximation.
 int draw_poisson(double mean, RandomSequence& random);
 double draw_exponential(double mean, RandomSequence& random);
 
