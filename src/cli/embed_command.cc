@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
+#include "data/anchor.h"
 #include "formats/model_directory.h"
 #include "inference/embed_stream.h"
 #include "inference/embedding_writer.h"
@@ -63,11 +64,14 @@ void run(const EmbedCommandOptions& options) {
   const std::string source = options.data == "-" ? "standard input" : options.data;
   if (const std::string summary = reader.report().summary(source); !summary.empty())
     log_info("{}", summary);
-  if (anchored)
-    log_info(
-        "{} of {} records lie in the marker that the model knows; the others were embedded as they "
-        "are",
-        format_count(result.embedded - result.unexplained), format_count(result.embedded));
+  if (anchored) {
+    const std::string text = fmt::format(
+        "{} of {} lie in the marker that the model knows; the others were embedded as they are",
+        format_count(result.embedded - result.unexplained),
+        records_text(static_cast<std::size_t>(result.embedded)));
+    const auto most = static_cast<double>(result.embedded) * (1 - kAnchorShare);
+    static_cast<double>(result.unexplained) > most ? log_warning(text) : log_message(text);
+  }
   if (!result.skips.empty() && !writer.skipped_path().empty())
     log_warn("{} that could not be embedded: see {}", records_text(result.skips.size()),
              writer.skipped_path().string());

@@ -86,20 +86,22 @@ constexpr std::size_t kNameWidth = 14, kLineWidth = 100;
 
 /// "  name          value", continued below the value.
 void print_line(const std::string& name, const std::string& value) {
-  std::string line = fmt::format("  {:<{}}", name, kNameWidth);
-  if (line.back() != ' ') line += ' ';
-  std::size_t used = line.size();
+  std::string text = fmt::format("  {:<{}}", name, kNameWidth);
+  std::size_t used = text.size();
   for (std::size_t begin = 0; begin < value.size();) {
     const std::size_t end = std::min(value.find(' ', begin), value.size());
-    if (used + (end - begin) > kLineWidth && begin > 0) {
-      line += "\n" + std::string(kNameWidth + 2, ' ');
+    if (begin > 0 && used + 1 + end - begin > kLineWidth) {
+      text += "\n" + std::string(kNameWidth + 2, ' ');
       used = kNameWidth + 2;
+    } else if (begin > 0 || text.back() != ' ') {
+      text += ' ';
+      ++used;
     }
-    line.append(value, begin, end + 1 - begin);
-    used += end + 1 - begin;
+    text.append(value, begin, end - begin);
+    used += end - begin;
     begin = end + 1;
   }
-  std::printf("%s\n", line.c_str());
+  std::printf("%s\n", text.c_str());
 }
 
 /// A fact of the training as text; of several in one, those that were set.
