@@ -71,12 +71,12 @@ class PretrainCommandTest : public testing::Test {
 
 TEST_F(PretrainCommandTest, KilledAtRandomMomentsItEndsWithTheSameWeights) {
   const std::map<std::string, std::string> options = {
-      {"steps", "300"}, {"validate-every", "60"}, {"checkpoint-minutes", "0.0005"}};
+      {"steps", "60"}, {"validate-every", "20"}, {"checkpoint-minutes", "0.0005"}};
   ASSERT_EQ(exit_code(arguments("whole", 2, options)), 0) << log();
   std::mt19937 random(static_cast<unsigned>(::getpid()));
   int killed = 0;
   for (int sitting = 0; sitting < 12; ++sitting) {
-    const pid_t child = start(arguments("killed", 1 + sitting % 3, options));
+    const pid_t child = start(arguments("killed", 1 + sitting % 2, options));
     std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 300));
     ::kill(child, sitting % 4 == 3 ? SIGTERM : SIGKILL);
     const int status = wait_for(child);
@@ -133,7 +133,7 @@ TEST_F(PretrainCommandTest, NonsenseIsRefusedWithExitCodeTwoAndLeavesNothing) {
     EXPECT_EQ(exit_code(arguments("bad", 1, {change})), 2)
         << "--" << change.first << " " << change.second << "\n"
         << log();
-    EXPECT_THAT(log(), HasSubstr(change.first));
+    EXPECT_THAT(log(), HasSubstr(change.first == "splits" ? "pretrain, train" : change.first));
     EXPECT_FALSE(std::filesystem::exists(folder_ / "bad/run.json"));
   }
   std::vector<std::string> unknown = arguments("bad", 1);
