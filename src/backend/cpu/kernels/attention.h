@@ -77,7 +77,7 @@ void multiply(float* c, std::int64_t c_stride, const float* a, std::int64_t row_
   }
 }
 
-/// Rows as float32 times `factor`, zeros up to `out_stride` columns.
+/// Rows as float32 times `factor`, zeros up to whole vectors.
 template <typename T>
 void pack_rows(float* out, std::int64_t out_stride, const void* x, std::int64_t x_stride,
                std::int64_t rows, std::int64_t cols, float factor) {
@@ -123,13 +123,20 @@ void store_rows(void* y, std::int64_t y_stride, const float* x, std::int64_t x_s
   }
 }
 
+/// A row stride of whole vectors and not of whole pairs of cache lines: then the same columns of
+/// rows below each other do not compete for a few sets of the L1 cache.
+constexpr std::int64_t spread(std::int64_t cols) {
+  const std::int64_t stride = padded(cols, kLanes);
+  return stride % 32 == 0 ? stride + 16 : stride;
+}
+
 struct AttentionForwardScratch {
   float *keys, *values, *queries, *scores, *context;
   std::uint8_t* keep;
   std::size_t bytes;
 
   AttentionForwardScratch(void* base, std::int64_t tokens, std::int64_t head_size) {
-    const std::int64_t key_count = padded(tokens, kLanes), width = padded(head_size, kLanes);
+    const std::int64_t key_count = spread(tokens), width = spread(head_size);
     const std::int64_t block = query_block(tokens);
     ScratchPieces pieces(base);
     keys = pieces.take<float>(head_size * key_count);
@@ -149,7 +156,7 @@ struct AttentionBackwardScratch {
   std::size_t bytes;
 
   AttentionBackwardScratch(void* base, std::int64_t tokens, std::int64_t head_size) {
-    const std::int64_t key_count = padded(tokens, kLanes), width = padded(head_size, kLanes);
+    const std::int64_t key_count = spread(tokens), width = spread(head_size);
     const std::int64_t block = query_block(tokens);
     ScratchPieces pieces(base);
     keys_transposed = pieces.take<float>(head_size * key_count);
@@ -187,7 +194,7 @@ void attention_forward(const AttentionForward& a) {
   with_type(a.type, [&](auto type) {
     using T = decltype(type);
     const std::int64_t n = a.tokens, d = a.head_size;
-    const std::int64_t key_count = padded(n, kLanes), width = padded(d, kLanes);
+    const std::int64_t key_count = spread(n), width = spread(d), d_padded = padded(d, kLanes);
     const AttentionForwardScratch s(a.scratch, n, d);
     const bool dropout = a.dropout.threshold > 0;
     const Philox philox(a.dropout, a.record);
@@ -224,7 +231,8 @@ void attention_forward(const AttentionForward& a) {
         normaliser[r] = (dropout ? a.dropout.scale : 1.0f) / denominator;
         if (a.log_sum_exp) a.log_sum_exp[first + r] = top + __builtin_logf(denominator);
       }
-      multiply(s.context, width, s.scores, key_count, 1, s.values, width, rows, width, seen, false);
+      multiply(s.context, width, s.scores, key_count, 1, s.values, width, rows, d_padded, seen,
+               false);
       for (std::int64_t r = 0; r < rows; ++r) {
         store_rows<T>(row_of<T>(a.context, first + r, a.context_stride), 0, s.context + r * width,
                       0, 1, d, normaliser[r]);
@@ -239,7 +247,7 @@ void attention_backward(const AttentionBackward& b) {
   with_type(a.type, [&](auto type) {
     using T = decltype(type);
     const std::int64_t n = a.tokens, d = a.head_size;
-    const std::int64_t key_count = padded(n, kLanes), width = padded(d, kLanes);
+    const std::int64_t key_count = spread(n), width = spread(d), d_padded = padded(d, kLanes);
     const AttentionBackwardScratch s(b.scratch, n, d);
     const bool dropout = a.dropout.threshold > 0;
     const Philox philox(a.dropout, a.record);
@@ -289,11 +297,14 @@ void attention_backward(const AttentionBackward& b) {
           store(dscore + c, Floats{}, AllLanes{});
         }
       }
-      multiply(s.dquery, width, s.dscores, key_count, 1, s.keys, width, rows, width, seen, false);
+      multiply(s.dquery, width, s.dscores, key_count, 1, s.keys, width, rows, d_padded, seen,
+               false);
       store_rows<T>(row_of<T>(b.dquery, first, b.dstride), b.dstride, s.dquery, width, rows, d,
                     a.scale);
-      multiply(s.dkey, width, s.dscores, 1, key_count, s.queries, width, seen, width, rows, true);
-      multiply(s.dvalue, width, s.scores, 1, key_count, s.dcontext, width, seen, width, rows, true);
+      multiply(s.dkey, width, s.dscores, 1, key_count, s.queries, width, seen, d_padded, rows,
+               true);
+      multiply(s.dvalue, width, s.scores, 1, key_count, s.dcontext, width, seen, d_padded, rows,
+               true);
     }
     store_rows<T>(b.dkey, b.dstride, s.dkey, width, n, d, 1);
     store_rows<T>(b.dvalue, b.dstride, s.dvalue, width, n, d, 1);

@@ -144,7 +144,7 @@ BARCODEMAE_INLINE Halves to_halves(Floats v) {
 #else
   const Words w = as_words(v);
   const Words rounded = w + 0x7FFF + ((w >> 16) & 1);
-  const Words number = reinterpret_cast<Words>(v == v);
+  const Words number = reinterpret_cast<Words>(v == v);  // NOLINT(misc-redundant-expression): NaN
   return __builtin_convertvector(((rounded & number) | ((w | 0x400000) & ~number)) >> 16, Halves);
 #endif
 }
