@@ -136,6 +136,11 @@ void interleave(__m512i even, __m512i odd, __m512i& low, __m512i& high) {
   high = _mm512_permutex2var_epi16(even, _mm512_add_epi16(pick, _mm512_set1_epi16(16)), odd);
 }
 
+// What is not read again before much else was written.
+void store_past_caches(std::uint16_t* line, __m512i value) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(line), value);
+}
+
 __m512i rounded_pairs(__m512 even, __m512 odd) {
   const auto widen = [](__m512 x) {
     return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
@@ -170,11 +175,12 @@ void pack_left_transposed(std::uint16_t* left, std::int64_t inner_blocks, std::i
       transpose(low);
       transpose(high);
       for (std::int64_t r = 0; r < 16; ++r) {
-        _mm512_store_si512(block + r * kBlock, low[r]);
-        _mm512_store_si512(block + (16 + r) * kBlock, high[r]);
+        store_past_caches(block + r * kBlock, low[r]);
+        store_past_caches(block + (16 + r) * kBlock, high[r]);
       }
     }
   }
+  _mm_sfence();
 }
 
 void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t first_inner,
@@ -188,11 +194,12 @@ void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t fi
         __m512i low, high;
         interleave(row_or_zeros(b, row + 2 * pair, rows, cols, col),
                    row_or_zeros(b, row + 2 * pair + 1, rows, cols, col), low, high);
-        _mm512_store_si512(block + pair * kBlock, low);
-        _mm512_store_si512(block + (16 + pair) * kBlock, high);
+        store_past_caches(block + pair * kBlock, low);
+        store_past_caches(block + (16 + pair) * kBlock, high);
       }
     }
   }
+  _mm_sfence();
 }
 
 void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
