@@ -78,9 +78,9 @@ class CandidateHeap {
 }  // namespace
 
 RowSource RowSource::of(const Matrix& matrix) {
-  return {matrix.rows, matrix.cols, [&matrix](std::int64_t first, std::span<float> rows) {
+  return {matrix.rows, matrix.cols, [&matrix](std::int64_t first, std::span<float> out) {
             const auto begin = matrix.values.begin() + first * matrix.cols;
-            std::copy(begin, begin + static_cast<std::ptrdiff_t>(rows.size()), rows.begin());
+            std::copy(begin, begin + static_cast<std::ptrdiff_t>(out.size()), out.begin());
           }};
 }
 

@@ -13,6 +13,7 @@
 //   sequences of the batch.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -35,15 +36,17 @@ struct Dropout {
   std::uint32_t step = 0;
   std::uint32_t site = 0;
 
-  std::uint32_t threshold() const { return static_cast<std::uint32_t>(probability * 65536.0f + 0.5f); }
+  std::uint32_t threshold() const {
+    return static_cast<std::uint32_t>(std::lround(probability * 65536.0f));
+  }
   float scale() const { return 65536.0f / static_cast<float>(65536 - threshold()); }
 };
 
 /// y = dropout(LN(x + position[p] + type[0])), x = word[id] or given rows. BERT's embeddings.
 struct EmbeddingBlock {
-  Parameter word;        ///< [V, H]; unused when rows are given
-  Parameter position;    ///< [P, H]
-  Parameter token_type;  ///< [2, H] or [1, H]: row 0 is always added
+  Parameter word;                    ///< [V, H]; unused when rows are given
+  Parameter position;                ///< [P, H]
+  Parameter token_type;              ///< [2, H] or [1, H]: row 0 is always added
   Parameter norm_weight, norm_bias;  ///< [1, H]
   float norm_epsilon = 1e-12f;
 };
@@ -110,14 +113,16 @@ class Backend {
   virtual void download(void* host, View source) const = 0;
   virtual void zero(View destination) = 0;
 
-  /// Makes or renews the compute copies (bfloat16, reordered) of the matmul parameters; to be called
-  /// after every change of values: an optimiser step, a load. `backward`: those of the backward pass
-  /// too. Kernels throw InternalError when it has not been called for a parameter they need.
+  /// Makes or renews the compute copies (bfloat16, reordered) of the matmul parameters; to be
+  /// called after every change of values: an optimiser step, a load. `backward`: those of the
+  /// backward pass too. Kernels throw InternalError when it has not been called for a parameter
+  /// they need.
   virtual void refresh_weights(const Parameters& parameters, DType activation, bool backward) = 0;
   virtual void forget_weights(const Parameters& parameters) = 0;
 
   // Embeddings. `ids` int32 [T, 1]; or `rows` [T, H] (then ids.data is null).
-  virtual KernelMemory embed_memory(const EmbeddingBlock&, std::int64_t rows, bool backward) const = 0;
+  virtual KernelMemory embed_memory(const EmbeddingBlock&, std::int64_t rows,
+                                    bool backward) const = 0;
   virtual void embed_forward(View y, View ids, View rows, const EmbeddingBlock&, const Segments&,
                              const Dropout&, Bytes saved, Bytes scratch) = 0;
   /// `drows` without data when ids were given. `y` is the forward output.
@@ -125,8 +130,8 @@ class Backend {
                               const EmbeddingBlock&, const Segments&, const Dropout&, Bytes saved,
                               Bytes scratch) = 0;
 
-  virtual KernelMemory attention_block_memory(const AttentionBlock&, const Segments&, DType activation,
-                                              bool backward) const = 0;
+  virtual KernelMemory attention_block_memory(const AttentionBlock&, const Segments&,
+                                              DType activation, bool backward) const = 0;
   virtual void attention_block_forward(View y, View x, const AttentionBlock&, const Segments&,
                                        const Dropout& probabilities, const Dropout& output,
                                        Bytes saved, Bytes scratch) = 0;
@@ -176,7 +181,8 @@ class Backend {
   /// nothing, when accumulating).
   virtual void cross_entropy_backward(View dx, bool accumulate, double dloss, View x, View index,
                                       View targets, double scale, const CrossEntropyHead&,
-                                      const Segments&, const Dropout&, Bytes saved, Bytes scratch) = 0;
+                                      const Segments&, const Dropout&, Bytes saved,
+                                      Bytes scratch) = 0;
 
   /// Σ g² over the flat gradients, in double; non-finite when any gradient is.
   virtual double squared_gradient_norm(const Parameters& parameters) = 0;
