@@ -15,44 +15,43 @@ using namespace cpu;
 
 // Kept from forward to backward, in the padded layout.
 struct Saved {
-  void* pre;  // [rows, F]: W₁ x + b₁
+  void* pre;  // [rows, F]: W₁ x + b₁; on tiles in an order of its own
   SublayerSaved norm;
 
   Saved(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner, DType type)
-      : pre(carver.take(rows * inner, type)), norm(carver, rows, width, type) {}
+      : pre(carver.take_bytes(GradientOperand::packed(type)
+                                  ? feed_forward_pre_bytes(rows, inner)
+                                  : static_cast<std::size_t>(rows * inner) * size_of(type))),
+        norm(carver, rows, width, type) {}
 };
 
 // One thread's, for one block of rows.
 struct ForwardScratch {
   void* x;        // [rows, H]: for the last block, so that dead rows can be read
-  void* hidden;   // [rows, F]
+  void* hidden;   // [rows, F]; not on tiles
   void* product;  // [rows, H]
   SublayerScratch norm;
 
   ForwardScratch(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner,
                  DType type)
       : x(carver.take(rows * width, type)),
-        hidden(carver.take(rows * inner, type)),
+        hidden(carver.take(GradientOperand::packed(type) ? 0 : rows * inner, type)),
         product(carver.take(rows * width, type)),
         norm(carver, rows, width) {}
 };
 
 struct BackwardScratch {
   void* dsum;      // [rows, H]: when dx is not wanted
-  void* dhidden;   // [rows, F]
+  void* dhidden;   // [rows, F]; not on tiles
   void* product;   // [rows, H]
-  void* dpre;      // [rows, F]: when gradient operands are packed, else written in place
-  void* hidden;    // [rows, F]: the same
-  void* dproduct;  // [rows, H]: the same
+  void* dproduct;  // [rows, H]: on tiles, else written in place
   float* norm;     // [4H]
 
   BackwardScratch(Carver& carver, std::int64_t rows, std::int64_t width, std::int64_t inner,
                   DType type)
       : dsum(carver.take(rows * width, type)),
-        dhidden(carver.take(rows * inner, type)),
+        dhidden(carver.take(GradientOperand::packed(type) ? 0 : rows * inner, type)),
         product(carver.take(rows * width, type)),
-        dpre(carver.take(GradientOperand::packed(type) ? rows * inner : 0, type)),
-        hidden(carver.take(GradientOperand::packed(type) ? rows * inner : 0, type)),
         dproduct(carver.take(GradientOperand::packed(type) ? rows * width : 0, type)),
         norm(carver.take<float>(4 * width)) {}
 };
@@ -104,6 +103,10 @@ void CpuBackend::feed_forward_block_forward(View y, View x, const FeedForwardBlo
   const RowBlocks row_blocks = make_row_blocks(segments, x.dtype);
   const WeightMatrix& in_weight = forward_weight(block.in_weight, type);
   const WeightMatrix& out_weight = forward_weight(block.out_weight, type);
+  const bool on_tiles = GradientOperand::packed(type);
+  const auto pre_of = [&](const Saved& saved, const RowBlock& rows) {
+    return static_cast<std::byte*>(saved.pre) + feed_forward_pre_bytes(rows.padded_row, inner);
+  };
   Carver saved_carver(saved_bytes.data);
   const Saved saved(saved_carver, padded_rows_bound(x.rows, type), width, inner, type);
 
@@ -112,20 +115,26 @@ void CpuBackend::feed_forward_block_forward(View y, View x, const FeedForwardBlo
     Carver carver = thread_share(scratch_bytes, 0, thread);
     const ForwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest, type), width,
                                  inner, type);
-    void* pre = saving ? at(saved.pre, type, rows.padded_row * inner) : scratch.hidden;
-    multiply(pre, type, readable_rows(x, rows, scratch.x), rows.padded_rows, in_weight,
-             values(block.in_bias));
-    GeluForward gelu;
-    gelu.rows = rows.padded_rows;
-    gelu.cols = inner;
-    gelu.product = pre;
-    gelu.product_type = type;
-    gelu.product_stride = inner;
-    gelu.type = type;
-    gelu.out = scratch.hidden;
-    gelu.out_stride = inner;
-    kernels_.gelu_forward(gelu);
-    multiply(scratch.product, type, scratch.hidden, rows.padded_rows, out_weight, nullptr);
+    const void* input = readable_rows(x, rows, scratch.x);
+    if (on_tiles) {
+      const FeedForwardProducts products{rows.padded_rows, saving ? pre_of(saved, rows) : nullptr};
+      feed_forward_products(products, scratch.product, input, in_weight, values(block.in_bias),
+                            out_weight);
+    } else {
+      void* pre = saving ? at(saved.pre, type, rows.padded_row * inner) : scratch.hidden;
+      multiply(pre, type, input, rows.padded_rows, in_weight, values(block.in_bias));
+      GeluForward gelu;
+      gelu.rows = rows.padded_rows;
+      gelu.cols = inner;
+      gelu.product = pre;
+      gelu.product_type = type;
+      gelu.product_stride = inner;
+      gelu.type = type;
+      gelu.out = scratch.hidden;
+      gelu.out_stride = inner;
+      kernels_.gelu_forward(gelu);
+      multiply(scratch.product, type, scratch.hidden, rows.padded_rows, out_weight, nullptr);
+    }
     sublayer_forward(kernels_, y, x, scratch.product, rows, segments, dropout, block.out_bias,
                      block.norm_weight, block.norm_bias, block.norm_epsilon,
                      saving ? &saved.norm : nullptr, scratch.norm);
@@ -141,6 +150,10 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
   const RowBlocks row_blocks = make_row_blocks(segments, x.dtype);
   const WeightMatrix& in_weight = backward_weight(block.in_weight, type);
   const WeightMatrix& out_weight = backward_weight(block.out_weight, type);
+  const bool on_tiles = GradientOperand::packed(type);
+  const auto pre_of = [&](const Saved& saved, const RowBlock& rows) {
+    return static_cast<std::byte*>(saved.pre) + feed_forward_pre_bytes(rows.padded_row, inner);
+  };
   Carver saved_carver(saved_bytes.data);
   const Saved saved(saved_carver, padded_rows_bound(x.rows, type), width, inner, type);
   Carver shared(scratch_bytes.data);
@@ -162,8 +175,6 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
     float* partial = gradients.partial + index * vectors;
     std::fill_n(partial, vectors, 0.0f);
     void* dproduct = dproduct_rows.place(rows.padded_row, scratch.dproduct);
-    void* dpre = dpre_rows.place(rows.padded_row, scratch.dpre);
-    void* hidden = hidden_rows.place(rows.padded_row, scratch.hidden);
     const auto store = [&](const GradientOperand& operand, const void* made) {
       operand.store(rows.padded_row, made, rows.rows, rows.padded_rows);
     };
@@ -172,29 +183,35 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
                       block.norm_weight, saved.norm, partial, scratch.norm);
     store(dproduct_rows, dproduct);
     store(x_rows, at(x.data, type, rows.row * width));
-    multiply(scratch.dhidden, type, dproduct, rows.padded_rows, out_weight, nullptr);
-    GeluBackward gelu;
-    gelu.rows = rows.padded_rows;  // dead rows of dhidden are 0, and so become those of dpre
-    gelu.cols = inner;
-    gelu.dout = scratch.dhidden;
-    gelu.dout_type = type;
-    gelu.dout_stride = inner;
-    gelu.pre = at(saved.pre, type, rows.padded_row * inner);
-    gelu.pre_type = type;
-    gelu.pre_stride = inner;
-    gelu.type = type;
-    gelu.dpre = dpre;
-    gelu.dpre_stride = inner;
-    gelu.out = hidden;
-    gelu.out_stride = inner;
-    gelu.dbias = partial + 3 * width;
-    kernels_.gelu_backward(gelu);
-    store(hidden_rows, hidden);
-    store(dpre_rows, dpre);
-    if (dx.data != nullptr) {
-      multiply(scratch.product, type, dpre, rows.padded_rows, in_weight, nullptr);
-      add_to_rows(kernels_, dx, scratch.product, rows);
+    if (on_tiles) {
+      const FeedForwardProducts products{rows.padded_rows, pre_of(saved, rows)};
+      feed_forward_gradients(products, dx.data != nullptr ? scratch.product : nullptr, dproduct,
+                             out_weight, in_weight, rows.padded_row, dpre_rows, hidden_rows,
+                             partial + 3 * width);
+    } else {
+      void* dpre = dpre_rows.place(rows.padded_row, nullptr);
+      multiply(scratch.dhidden, type, dproduct, rows.padded_rows, out_weight, nullptr);
+      GeluBackward gelu;
+      gelu.rows = rows.padded_rows;  // dead rows of dhidden are 0, and so become those of dpre
+      gelu.cols = inner;
+      gelu.dout = scratch.dhidden;
+      gelu.dout_type = type;
+      gelu.dout_stride = inner;
+      gelu.pre = at(saved.pre, type, rows.padded_row * inner);
+      gelu.pre_type = type;
+      gelu.pre_stride = inner;
+      gelu.type = type;
+      gelu.dpre = dpre;
+      gelu.dpre_stride = inner;
+      gelu.out = hidden_rows.place(rows.padded_row, nullptr);
+      gelu.out_stride = inner;
+      gelu.dbias = partial + 3 * width;
+      kernels_.gelu_backward(gelu);
+      if (dx.data != nullptr) {
+        multiply(scratch.product, type, dpre, rows.padded_rows, in_weight, nullptr);
+      }
     }
+    if (dx.data != nullptr) add_to_rows(kernels_, dx, scratch.product, rows);
   });
 
   combine_partials(kernels_, gradients.partial, row_blocks.count(), vectors,

@@ -244,25 +244,40 @@ void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const Wei
 
 namespace {
 
+std::uint16_t* grow_packed(Buffer& buffer, std::int64_t count, std::int64_t inner) {
+  return bfloat16(buffer.grow(static_cast<std::size_t>(amx::packed_elements(count, inner)) *
+                              sizeof(std::uint16_t)));
+}
+
+// The left side of rows of a compact matrix, until this thread asks again.
+const std::uint16_t* packed_left(const void* a, std::int64_t rows, std::int64_t inner) {
+  static thread_local Buffer left;
+  std::uint16_t* packed = grow_packed(left, amx::kCallRows, inner);
+  amx::pack_left(packed, bfloat16(a), rows, inner);
+  return packed;
+}
+
+amx::Product product_on_tiles(const std::uint16_t* left, std::int64_t rows, const WeightMatrix& b) {
+  amx::Product product;
+  product.left = left;
+  product.right = bfloat16(b.layout().data.data());
+  product.rows = rows;
+  product.cols = b.cols();
+  product.inner = b.inner();
+  product.scratch = tile_scratch(b.cols(), b.inner());
+  return product;
+}
+
 void multiply_on_tiles(void* c, DType c_type, const void* a, std::int64_t rows,
                        const WeightMatrix& b, const float* bias) {
-  static thread_local Buffer left;
   for (std::int64_t row = 0; row < rows; row += amx::kCallRows) {
-    amx::Product product;
-    product.rows = std::min(amx::kCallRows, rows - row);
-    product.cols = b.cols();
-    product.inner = b.inner();
-    auto* packed = bfloat16(
-        left.grow(static_cast<std::size_t>(amx::packed_elements(amx::kCallRows, b.inner())) *
-                  sizeof(std::uint16_t)));
-    amx::pack_left(packed, bfloat16(a) + row * b.inner(), product.rows, b.inner());
+    const std::int64_t count = std::min(amx::kCallRows, rows - row);
+    amx::Product product =
+        product_on_tiles(packed_left(bfloat16(a) + row * b.inner(), count, b.inner()), count, b);
+    product.bias = bias;
     product.c = at(c, c_type, row * b.cols());
     product.c_stride = b.cols();
     product.float32 = c_type == DType::kFloat32;
-    product.bias = bias;
-    product.left = packed;
-    product.right = bfloat16(b.layout().data.data());
-    product.scratch = tile_scratch(b.cols(), b.inner());
     amx::multiply(product);
   }
 }
@@ -324,6 +339,68 @@ void GradientOperand::store(std::int64_t row, const void* block, std::int64_t ro
 
 namespace {
 
+// What lies between the two products of a feed-forward block, until this thread asks again.
+std::uint16_t* packed_between(std::int64_t inner) {
+  static thread_local Buffer between;
+  return grow_packed(between, amx::kCallRows, inner);
+}
+
+}  // namespace
+
+std::size_t feed_forward_pre_bytes(std::int64_t rows, std::int64_t inner) {
+  return static_cast<std::size_t>(amx::packed_elements(rows, inner)) * sizeof(std::uint16_t);
+}
+
+void feed_forward_products(const FeedForwardProducts& products, void* out, const void* x,
+                           const WeightMatrix& in_weight, const float* in_bias,
+                           const WeightMatrix& out_weight) {
+  using Finish = amx::Product::Finish;
+  const std::int64_t width = in_weight.inner(), inner = in_weight.cols();
+  for (std::int64_t row = 0; row < products.rows; row += amx::kCallRows) {
+    const std::int64_t rows = std::min(amx::kCallRows, products.rows - row);
+    amx::Product first =
+        product_on_tiles(packed_left(bfloat16(x) + row * width, rows, width), rows, in_weight);
+    first.finish = Finish::kGelu;
+    first.bias = in_bias;
+    if (products.pre != nullptr) {
+      first.pre = bfloat16(products.pre) + amx::packed_elements(row, inner);
+    }
+    first.hidden = packed_between(inner);
+    amx::multiply(first);
+    amx::Product second = product_on_tiles(first.hidden, rows, out_weight);
+    second.c = bfloat16(out) + row * width;
+    second.c_stride = width;
+    amx::multiply(second);
+  }
+}
+
+void feed_forward_gradients(const FeedForwardProducts& products, void* dx, const void* dout,
+                            const WeightMatrix& out_weight, const WeightMatrix& in_weight,
+                            std::int64_t row, const GradientOperand& dpre,
+                            const GradientOperand& hidden, float* in_bias_gradient) {
+  using Finish = amx::Product::Finish;
+  const std::int64_t width = out_weight.inner(), inner = out_weight.cols();
+  for (std::int64_t begin = 0; begin < products.rows; begin += amx::kCallRows) {
+    const std::int64_t rows = std::min(amx::kCallRows, products.rows - begin);
+    amx::Product first = product_on_tiles(packed_left(bfloat16(dout) + begin * width, rows, width),
+                                          rows, out_weight);
+    first.finish = Finish::kGeluGradient;
+    first.pre = bfloat16(products.pre) + amx::packed_elements(begin, inner);
+    first.dpre = packed_between(inner);
+    first.dpre_operand = {bfloat16(dpre.memory()), amx::blocks(dpre.rows()), row + begin};
+    first.hidden_operand = {bfloat16(hidden.memory()), amx::blocks(hidden.rows()), row + begin};
+    first.dbias = in_bias_gradient;
+    amx::multiply(first);
+    if (dx == nullptr) continue;
+    amx::Product second = product_on_tiles(first.dpre, rows, in_weight);
+    second.c = bfloat16(dx) + begin * width;
+    second.c_stride = width;
+    amx::multiply(second);
+  }
+}
+
+namespace {
+
 // A rectangle of one gradient. How gradients are cut does not change a sum.
 struct Tile {
   const WeightGradient* of;
@@ -357,7 +434,8 @@ void add_on_tiles(std::span<const WeightGradient> gradients) {
     amx::Product product;
     product.c = of.gradient + tile.row * of.x.cols() + tile.col;
     product.c_stride = of.x.cols();
-    product.float32 = product.accumulate = true;
+    product.float32 = true;
+    product.finish = amx::Product::Finish::kAdd;
     product.left = bfloat16(of.dy.memory()) + tile.row * side;
     product.right = bfloat16(of.x.memory()) + tile.col * side;
     product.rows = tile.rows;

@@ -88,6 +88,26 @@ class GradientOperand {
   DType type_;
 };
 
+/// The two products of a feed-forward block with gelu between them, where a tile of the inner rows
+/// is finished while it is in L1. Only for types whose gradient operands are packed.
+struct FeedForwardProducts {
+  std::int64_t rows = 0;
+  void* pre = nullptr;  ///< feed_forward_pre_bytes(); out of forward (or null), in of backward
+};
+std::size_t feed_forward_pre_bytes(std::int64_t rows, std::int64_t inner);
+
+/// out [rows, H] = gelu(x · W₁ᵀ + bias) · W₂ᵀ
+void feed_forward_products(const FeedForwardProducts& products, void* out, const void* x,
+                           const WeightMatrix& in_weight, const float* in_bias,
+                           const WeightMatrix& out_weight);
+
+/// dx [rows, H] (null: not wanted) = dpre · W₁ with dpre = (dout · W₂) ∘ gelu'(pre). The block at
+/// `row` of dpre and of gelu(pre) goes into the operands; in_bias_gradient [F] += sums of dpre.
+void feed_forward_gradients(const FeedForwardProducts& products, void* dx, const void* dout,
+                            const WeightMatrix& out_weight, const WeightMatrix& in_weight,
+                            std::int64_t row, const GradientOperand& dpre,
+                            const GradientOperand& hidden, float* in_bias_gradient);
+
 /// gradient [dy cols, x cols] += dyᵀ · x; null: not wanted.
 struct WeightGradient {
   float* gradient;

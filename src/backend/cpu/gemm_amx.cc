@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include <cstring>
+#include "backend/cpu/kernels/gelu_values.h"
 
 namespace barcodemae::cpu::amx {
 namespace {
@@ -57,35 +57,6 @@ void multiply_blocks(float* c, bool accumulate, const std::uint16_t* left,
 
 __mmask16 first_lanes(std::int64_t count) {
   return static_cast<__mmask16>(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1u << count) - 1);
-}
-
-// A finished block goes where it belongs.
-void store_block(const Product& product, const float* block, std::int64_t row, std::int64_t col) {
-  const std::int64_t rows = min(kBlock, product.rows - row), cols = product.cols - col;
-  const __mmask16 low = first_lanes(cols), high = first_lanes(cols - 16);
-  __m512 bias_low = _mm512_setzero_ps(), bias_high = _mm512_setzero_ps();
-  if (product.bias != nullptr) {
-    bias_low = _mm512_maskz_loadu_ps(low, product.bias + col);
-    bias_high = _mm512_maskz_loadu_ps(high, product.bias + col + 16);
-  }
-  for (std::int64_t r = 0; r < rows; ++r) {
-    __m512 a = _mm512_add_ps(_mm512_load_ps(block + r * kBlock), bias_low);
-    __m512 b = _mm512_add_ps(_mm512_load_ps(block + r * kBlock + 16), bias_high);
-    const std::int64_t at = (row + r) * product.c_stride + col;
-    if (product.float32) {
-      float* c = static_cast<float*>(product.c) + at;
-      if (product.accumulate) {
-        a = _mm512_add_ps(a, _mm512_maskz_loadu_ps(low, c));
-        b = _mm512_add_ps(b, _mm512_maskz_loadu_ps(high, c + 16));
-      }
-      _mm512_mask_storeu_ps(c, low, a);
-      _mm512_mask_storeu_ps(c + 16, high, b);
-    } else {
-      auto* c = static_cast<std::uint16_t*>(product.c) + at;
-      const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a));
-      _mm512_mask_storeu_epi16(c, (static_cast<__mmask32>(high) << 16) | low, both);
-    }
-  }
 }
 
 // rows[i] lane j becomes rows[j] lane i.
@@ -234,6 +205,120 @@ void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::i
   }
 }
 
+namespace {
+
+// Two halves of a row of a block in float32.
+struct Row {
+  __m512 low, high;
+};
+
+// One row as bfloat16.
+__m512i rounded(const Row& row) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(row.high, row.low));
+}
+
+Row widened(__m512i row) {
+  const auto widen = [](__m256i half) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+  };
+  return {widen(_mm512_castsi512_si256(row)), widen(_mm512_extracti64x4_epi64(row, 1))};
+}
+
+void store_block(const Product& product, const float* block, const Row& bias, std::int64_t row,
+                 std::int64_t col) {
+  const std::int64_t rows = min(kBlock, product.rows - row), cols = product.cols - col;
+  const __mmask16 low = first_lanes(cols), high = first_lanes(cols - 16);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    Row out{_mm512_add_ps(_mm512_load_ps(block + r * kBlock), bias.low),
+            _mm512_add_ps(_mm512_load_ps(block + r * kBlock + 16), bias.high)};
+    const std::int64_t at = (row + r) * product.c_stride + col;
+    if (product.float32) {
+      float* c = static_cast<float*>(product.c) + at;
+      if (product.finish == Product::Finish::kAdd) {
+        out.low = _mm512_add_ps(out.low, _mm512_maskz_loadu_ps(low, c));
+        out.high = _mm512_add_ps(out.high, _mm512_maskz_loadu_ps(high, c + 16));
+      }
+      _mm512_mask_storeu_ps(c, low, out.low);
+      _mm512_mask_storeu_ps(c + 16, high, out.high);
+    } else {
+      auto* c = static_cast<std::uint16_t*>(product.c) + at;
+      _mm512_mask_storeu_epi16(c, (static_cast<__mmask32>(high) << 16) | low, rounded(out));
+    }
+  }
+}
+
+void gelu_block(const Product& product, const float* block, const Row& bias, std::uint16_t* pre,
+                std::uint16_t* hidden) {
+  for (std::int64_t r = 0; r < kBlock; ++r) {
+    const Row sum{_mm512_add_ps(_mm512_load_ps(block + r * kBlock), bias.low),
+                  _mm512_add_ps(_mm512_load_ps(block + r * kBlock + 16), bias.high)};
+    const __m512i bits = rounded(sum);
+    if (product.pre != nullptr) store_past_caches(pre + r * kBlock, bits);
+    const Row z = widened(bits);  // what the backward pass will see
+    const Row out{gelu_value(z.low, BFloat16{}), gelu_value(z.high, BFloat16{})};
+    _mm512_store_si512(hidden + r * kBlock, rounded(out));
+  }
+}
+
+void gelu_gradient_block(const Product& product, const float* block, const std::uint16_t* pre,
+                         std::uint16_t* dpre, std::int64_t row, std::int64_t col) {
+  alignas(64) std::uint16_t hidden[kBlockElements];
+  Row sums{_mm512_setzero_ps(), _mm512_setzero_ps()};
+  for (std::int64_t r = 0; r < kBlock; ++r) {
+    const Row z = widened(_mm512_load_si512(pre + r * kBlock));
+    const Row out{gelu_value(z.low, BFloat16{}), gelu_value(z.high, BFloat16{})};
+    _mm512_store_si512(hidden + r * kBlock, rounded(out));
+    const Row slope{gelu_slope(z.low, BFloat16{}), gelu_slope(z.high, BFloat16{})};
+    const __m512i bits =
+        rounded({_mm512_mul_ps(_mm512_load_ps(block + r * kBlock), slope.low),
+                 _mm512_mul_ps(_mm512_load_ps(block + r * kBlock + 16), slope.high)});
+    _mm512_store_si512(dpre + r * kBlock, bits);
+    const Row stored = widened(bits);
+    sums.low = _mm512_add_ps(sums.low, stored.low);
+    sums.high = _mm512_add_ps(sums.high, stored.high);
+  }
+  const __mmask16 low = first_lanes(product.cols - col),
+                  high = first_lanes(product.cols - col - 16);
+  float* dbias = product.dbias + col;
+  _mm512_mask_storeu_ps(dbias, low, _mm512_add_ps(sums.low, _mm512_maskz_loadu_ps(low, dbias)));
+  _mm512_mask_storeu_ps(dbias + 16, high,
+                        _mm512_add_ps(sums.high, _mm512_maskz_loadu_ps(high, dbias + 16)));
+  const auto place = [&](const OperandPlace& operand) {
+    return operand.memory + col / kBlock * operand.inner_blocks * kBlockElements;
+  };
+  const OperandPlace &left = product.dpre_operand, &right = product.hidden_operand;
+  pack_left_transposed(place(left), left.inner_blocks, left.first_inner + row, dpre, kBlock, kBlock,
+                       kBlock);
+  pack_right(place(right), right.inner_blocks, right.first_inner + row, hidden, kBlock, kBlock,
+             kBlock);
+}
+
+// A finished block goes where it belongs.
+void finish_block(const Product& product, const float* block, std::int64_t row, std::int64_t col) {
+  Row bias{_mm512_setzero_ps(), _mm512_setzero_ps()};
+  if (product.bias != nullptr) {
+    bias.low = _mm512_maskz_loadu_ps(first_lanes(product.cols - col), product.bias + col);
+    bias.high =
+        _mm512_maskz_loadu_ps(first_lanes(product.cols - col - 16), product.bias + col + 16);
+  }
+  const std::int64_t by_cols =
+      (col / kBlock * blocks(product.rows) + row / kBlock) * kBlockElements;
+  const std::int64_t by_rows =
+      (row / kBlock * blocks(product.cols) + col / kBlock) * kBlockElements;
+  switch (product.finish) {
+    case Product::Finish::kStore:
+    case Product::Finish::kAdd:
+      return store_block(product, block, bias, row, col);
+    case Product::Finish::kGelu:
+      return gelu_block(product, block, bias, product.pre + by_cols, product.hidden + by_rows);
+    case Product::Finish::kGeluGradient:
+      return gelu_gradient_block(product, block, product.pre + by_cols, product.dpre + by_rows, row,
+                                 col);
+  }
+}
+
+}  // namespace
+
 std::int64_t scratch_floats(std::int64_t cols, std::int64_t inner) {
   return kCallRows * kBlock * (inner > kInnerPass ? blocks(cols) : 1);
 }
@@ -260,12 +345,13 @@ void multiply(const Product& product) {
           float* block = blocks_of_col + row * kBlockElements;
           multiply_blocks(block, k > 0, product.left + row * side + k * kBlock, right + k * kBlock,
                           length / kBlock, next + row * length / kBlock * lines * 64, lines);
-          if (k + length == inner) store_block(product, block, row * kBlock, col);
+          if (k + length == inner) finish_block(product, block, row * kBlock, col);
         }
       }
     }
   }
   _tile_release();
+  _mm_sfence();
 }
 
 }  // namespace barcodemae::cpu::amx

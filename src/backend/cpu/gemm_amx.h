@@ -42,16 +42,37 @@ void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t fi
 void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
                 bool transposed);
 
-/// c [rows, cols] = left · right (+ bias), or c += left · right.
+/// Where a gradient operand (pack_left_transposed, pack_right) takes a block of rows.
+struct OperandPlace {
+  std::uint16_t* memory = nullptr;
+  std::int64_t inner_blocks = 0, first_inner = 0;
+};
+
+/// left · right, [rows, cols], and what becomes of it.
 struct Product {
-  void* c = nullptr;
-  std::int64_t c_stride = 0;    ///< elements
-  bool float32 = false;         ///< c's type; else bfloat16
-  bool accumulate = false;      ///< float32 only
-  const float* bias = nullptr;  ///< [cols], or null; not when accumulating
   const std::uint16_t *left = nullptr, *right = nullptr;
   std::int64_t rows = 0, cols = 0, inner = 0;
-  float* scratch = nullptr;  ///< scratch_floats()
+  const float* bias = nullptr;  ///< [cols], added first; or null
+  float* scratch = nullptr;     ///< scratch_floats()
+
+  enum class Finish {
+    kStore,         ///< c = it
+    kAdd,           ///< c += it; float32
+    kGelu,          ///< pre = it, hidden = gelu(it)
+    kGeluGradient,  ///< dpre = it ∘ gelu'(pre); also as operand, with gelu(pre), and summed
+  } finish = Finish::kStore;
+
+  void* c = nullptr;
+  std::int64_t c_stride = 0;  ///< elements
+  bool float32 = false;       ///< c's type; else bfloat16
+
+  /// Blocks in order of (cols, rows), each of 32 rows of 32 numbers; out of kGelu (or null), in of
+  /// kGeluGradient. packed_elements(rows, cols).
+  std::uint16_t* pre = nullptr;
+  std::uint16_t* hidden = nullptr;            ///< kGelu: out, the left side of the next product
+  std::uint16_t* dpre = nullptr;              ///< kGeluGradient: the same
+  OperandPlace dpre_operand, hidden_operand;  ///< left and right
+  float* dbias = nullptr;                     ///< [cols]: += column sums of dpre
 };
 std::int64_t scratch_floats(std::int64_t cols, std::int64_t inner);
 void multiply(const Product& product);
