@@ -40,10 +40,10 @@ class Table {
   void group(std::string name) { group_ = std::move(name); }
 
   template <typename Get>
-  PretrainField& integer(std::string name, Get get, std::int64_t low, std::int64_t high,
-                         std::string help) {
+  PretrainField& integer(const std::string& name, Get get, std::int64_t low, std::int64_t high,
+                         const std::string& help) {
     return add(
-        name, "N", std::move(help),
+        name, "N", help,
         [=](PretrainOptions& options, const std::string& text) {
           std::int64_t value = 0;
           if (!parse_number(text, value) || value < low || value > high) {
@@ -57,9 +57,10 @@ class Table {
 
   /// low ≤ value ≤ high; kAboveZero as `low` reads "above 0".
   template <typename Get>
-  PretrainField& real(std::string name, Get get, double low, double high, std::string help) {
+  PretrainField& real(const std::string& name, Get get, double low, double high,
+                      const std::string& help) {
     return add(
-        name, "X", std::move(help),
+        name, "X", help,
         [=](PretrainOptions& options, const std::string& text) {
           double value = 0;
           if (!parse_number(text, value) || !(value >= low && value <= high)) {
@@ -72,12 +73,13 @@ class Table {
   }
 
   template <typename Get, typename Value>
-  PretrainField& choice(std::string name, Get get,
-                        std::vector<std::pair<std::string, Value>> choices, std::string help) {
+  PretrainField& choice(const std::string& name, Get get,
+                        std::vector<std::pair<std::string, Value>> choices,
+                        const std::string& help) {
     std::string names;
     for (const auto& [text, value] : choices) names += (names.empty() ? "" : "|") + text;
     return add(
-        name, names, std::move(help),
+        name, names, help,
         [=](PretrainOptions& options, const std::string& text) {
           const auto found = std::find_if(choices.begin(), choices.end(),
                                           [&](const auto& entry) { return entry.first == text; });
@@ -93,9 +95,10 @@ class Table {
   }
 
   template <typename Get>
-  PretrainField& text(std::string name, Get get, std::string value_name, std::string help) {
+  PretrainField& text(const std::string& name, Get get, const std::string& value_name,
+                      const std::string& help) {
     return add(
-        name, std::move(value_name), std::move(help),
+        name, value_name, help,
         [=](PretrainOptions& options, const std::string& value) {
           if (value.empty()) reject(name, value, "a value");
           get(options) = value;
@@ -143,8 +146,11 @@ void zero_is_none(PretrainField& field) {
   };
 }
 
+// A path such as model.encoder.width as a function.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define FIELD(member) \
   [](PretrainOptions & o) -> auto& { return o.member; }
+// NOLINTEND(bugprone-macro-parentheses)
 
 std::vector<PretrainField> make_fields() {
   std::vector<PretrainField> fields;

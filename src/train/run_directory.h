@@ -15,8 +15,8 @@ namespace barcodemae {
 inline constexpr int kRunFormatVersion = 1;
 
 /// run.json
-struct RunRecord {
-  std::string version;              ///< of barcodemae
+struct RunRecord {      // NOLINT(bugprone-exception-escape): ordered_json's move is not noexcept
+  std::string version;  ///< of barcodemae
   nlohmann::ordered_json options;   ///< resolved, by name
   std::string data_file;            ///< as given; for the reader only
   std::string data_fingerprint;     ///< of the records' ids, sequences, labels and splits

@@ -58,8 +58,9 @@ std::int64_t steps_within(double seconds, double seconds_per_step, double second
                           const PretrainOptions& options, const RecordSelection& records) {
   const auto fits = [&](std::int64_t steps) {
     const std::int64_t every = validation_interval(options, records, steps);
-    const auto validations = static_cast<double>(1 + (steps + every - 1) / every);
-    return static_cast<double>(steps) * seconds_per_step + validations * seconds_per_validation <=
+    const std::int64_t validations = 1 + (steps + every - 1) / every;
+    return static_cast<double>(steps) * seconds_per_step +
+               static_cast<double>(validations) * seconds_per_validation <=
            seconds;
   };
   std::int64_t low = 1;  // taken even when it does not fit

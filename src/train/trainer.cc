@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "barcodemae_version.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/log.h"

@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "barcodemae_version.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "report/report.h"

@@ -36,7 +36,7 @@ double share_with_same_genus(const Dataset& data, std::span<const std::int64_t> 
 
 Validator::Validator(const TrainingData& data, const PretrainOptions& options, Learner& learner,
                      const ModelDescription& description)
-    : data_(data), options_(options), learner_(learner), description_(description) {
+    : data_(data), learner_(learner), description_(description) {
   content_ = make_step(data, options, data.records.validation, FrameOffsets{}, kValidationStep);
 }
 

@@ -36,7 +36,6 @@ class Validator {
   void score_embeddings(ValidationResult& result, const std::function<bool()>& stop);
 
   const TrainingData& data_;
-  const PretrainOptions& options_;
   Learner& learner_;
   const ModelDescription& description_;
   TrainingStep content_;  ///< all validation records, masked
