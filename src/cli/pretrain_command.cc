@@ -26,6 +26,7 @@ struct PretrainCommand {
 
 /// A field's default for --help: one value, or one for each preset.
 std::string default_text(const PretrainField& field, const std::vector<PretrainOptions>& presets) {
+  if (field.name == "preset") return fmt::format(" [{}]", PretrainOptions{}.preset);
   std::string all;
   std::set<std::string> distinct;
   for (const PretrainOptions& preset : presets) {
