@@ -31,17 +31,17 @@ struct Saved {
 // One thread's, for one block of rows.
 struct ForwardScratch {
   void* x;        // [rows, H]: for the last block, so that dead rows can be read
-  void* qkv;      // [rows, 3H]: unless saved
-  void* context;  // [rows, H]: unless saved
+  void* qkv;      // [rows, 3H]
+  void* context;  // [rows, H]
   void* product;  // [rows, H]
   SublayerScratch norm;
   void* attention;
 
   ForwardScratch(Carver& carver, const Kernels& kernels, std::int64_t rows, std::int64_t longest,
-                 std::int64_t width, int heads, DType type, bool saving)
+                 std::int64_t width, int heads, DType type)
       : x(carver.take(rows * width, type)),
-        qkv(carver.take(saving ? 0 : rows * 3 * width, type)),
-        context(carver.take(saving ? 0 : rows * width, type)),
+        qkv(carver.take(rows * 3 * width, type)),
+        context(carver.take(rows * width, type)),
         product(carver.take(rows * width, type)),
         norm(carver, rows, width),
         attention(
@@ -94,7 +94,7 @@ KernelMemory CpuBackend::attention_block_memory(const AttentionBlock& block,
   const auto threads = static_cast<std::size_t>(thread_count());
   KernelMemory memory;
   Carver forward(nullptr);
-  ForwardScratch(forward, kernels_, largest, longest, width, block.heads, activation, backward);
+  ForwardScratch(forward, kernels_, largest, longest, width, block.heads, activation);
   memory.forward_scratch = forward.used() * threads;
   if (!backward) return memory;
   Carver saved(nullptr), shared(nullptr), each(nullptr);
@@ -127,10 +127,8 @@ void CpuBackend::attention_block_forward(View y, View x, const AttentionBlock& b
     Carver carver = thread_share(scratch_bytes, 0, thread);
     const ForwardScratch scratch(carver, kernels_,
                                  largest_block_bound(x.rows, segments.longest, type),
-                                 segments.longest, width, block.heads, type, saving);
-    void* qkv = saving ? at(saved.qkv, type, rows.padded_row * 3 * width) : scratch.qkv;
-    void* context = saving ? at(saved.context, type, rows.padded_row * width) : scratch.context;
-
+                                 segments.longest, width, block.heads, type);
+    void *qkv = scratch.qkv, *context = scratch.context;
     const void* input = readable_rows(x, rows, scratch.x);
     multiply(qkv, type, input, rows.padded_rows, qkv_weight, values(block.qkv_bias));
 
@@ -165,6 +163,14 @@ void CpuBackend::attention_block_forward(View y, View x, const AttentionBlock& b
       }
     }
     zero_dead_rows(context, type, rows, width);
+    if (saving) {
+      const auto save = [&](void* matrix, const void* made, std::int64_t cols) {
+        copy_past_caches(at(matrix, type, rows.padded_row * cols), made,
+                         static_cast<std::size_t>(rows.padded_rows * cols) * size_of(type));
+      };
+      save(saved.qkv, qkv, 3 * width);
+      save(saved.context, context, width);
+    }
 
     multiply(scratch.product, type, context, rows.padded_rows, output_weight, nullptr);
     sublayer_forward(kernels_, y, x, scratch.product, rows, segments, output, block.output_bias,

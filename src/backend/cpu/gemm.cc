@@ -58,7 +58,7 @@ struct Shape {
   DType type = DType::kFloat32, c_type = DType::kFloat32;
   bool bias = false;
   bool gradient = false;  // a transposed, b plain, c accumulated
-  auto operator<=>(const Shape&) const = default;
+  auto operator<=>(const Shape&) const = default;  // NOLINT(modernize-use-nullptr): misread
 };
 
 struct Product {
@@ -328,6 +328,7 @@ void GradientOperand::store(std::int64_t row, const void* block, std::int64_t ro
                           : static_cast<decltype(&amx::pack_left_transposed)>(amx::pack_right);
     pack(bfloat16(memory_), amx::blocks(rows_), row, bfloat16(block), rows,
          amx::blocks(padded_rows) * amx::kBlock, cols_);
+    amx::finish_stores();
     return;
   }
   void* destination = at(memory_, type_, row * cols_);

@@ -151,7 +151,6 @@ void pack_left_transposed(std::uint16_t* left, std::int64_t inner_blocks, std::i
       }
     }
   }
-  _mm_sfence();
 }
 
 void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t first_inner,
@@ -170,7 +169,6 @@ void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t fi
       }
     }
   }
-  _mm_sfence();
 }
 
 void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
@@ -319,6 +317,8 @@ void finish_block(const Product& product, const float* block, std::int64_t row, 
 
 }  // namespace
 
+void finish_stores() { _mm_sfence(); }
+
 std::int64_t scratch_floats(std::int64_t cols, std::int64_t inner) {
   return kCallRows * kBlock * (inner > kInnerPass ? blocks(cols) : 1);
 }
@@ -351,7 +351,7 @@ void multiply(const Product& product) {
     }
   }
   _tile_release();
-  _mm_sfence();
+  finish_stores();
 }
 
 }  // namespace barcodemae::cpu::amx

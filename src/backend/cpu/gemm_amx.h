@@ -38,6 +38,9 @@ void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t fi
                 const std::uint16_t* b, std::int64_t rows, std::int64_t padded_rows,
                 std::int64_t cols);
 
+/// Both go past the caches: to be called once they are done, before another thread reads.
+void finish_stores();
+
 /// The right side [inner, cols] from float32: compact, or its transpose [cols, inner].
 void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
                 bool transposed);

@@ -2,6 +2,9 @@
 #include "backend/cpu/memory.h"
 
 #include <sys/mman.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include <cstdlib>
 #include <cstring>
@@ -81,6 +84,20 @@ void* Carver::take_bytes(std::size_t bytes) {
   void* result = memory_ == nullptr ? nullptr : memory_ + used_;
   used_ += round_up(bytes, kAlignment);
   return result;
+}
+
+void copy_past_caches(void* destination, const void* source, std::size_t bytes) {
+#if defined(__SSE2__)
+  auto* to = static_cast<__m128i*>(destination);
+  const auto* from = static_cast<const __m128i*>(source);
+  for (; bytes >= sizeof(__m128i); bytes -= sizeof(__m128i)) {
+    _mm_stream_si128(to++, _mm_load_si128(from++));
+  }
+  std::memcpy(to, from, bytes);
+  _mm_sfence();
+#else
+  std::memcpy(destination, source, bytes);
+#endif
 }
 
 Carver thread_share(Bytes scratch, std::size_t shared, int thread) {

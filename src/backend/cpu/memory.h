@@ -61,6 +61,10 @@ class Carver {
   std::size_t used_ = 0;
 };
 
+/// memcpy between 16-byte aligned places, for what is not read again soon: it does not pass through
+/// the caches.
+void copy_past_caches(void* destination, const void* source, std::size_t bytes);
+
 /// The share of one thread in scratch memory whose first `shared` bytes are common to all threads.
 Carver thread_share(Bytes scratch, std::size_t shared, int thread);
 
