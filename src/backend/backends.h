@@ -6,16 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/cpu.h"
+#include "backend/reference/reference_backend.h"
 #include "tensor/backend.h"
 
 namespace barcodemae {
-
-/// Plain loops, single-threaded, float32 or float64 (by the activations' and parameters' type): the
-/// meaning of every op, and the oracle of the tests.
-std::unique_ptr<Backend> make_reference_backend();
-
-/// oneDNN and SIMD kernels chosen at run time for this machine; float32 and bfloat16.
-std::unique_ptr<Backend> make_cpu_backend();
 
 /// The faster of float32 and bfloat16 on this machine for the CPU backend, measured once per
 /// machine in a few milliseconds and remembered for the process.

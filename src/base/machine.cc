@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -111,7 +112,7 @@ int usable_cores() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) == 0) cores = CPU_COUNT(&set);
   const double quota = cgroup_cores();
-  if (quota < cores) cores = static_cast<int>(quota + 0.5);
+  if (quota < cores) cores = static_cast<int>(std::lround(quota));
   return std::max(1, cores);
 }
 

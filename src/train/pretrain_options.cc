@@ -315,8 +315,11 @@ PretrainOptions preset_options(const std::string& name) {
   options.beta2 = 0.98;
   if (name == "small") {
     options.epochs = 3;
-    options.batch = 128;
+    options.batch = 64;
     options.micro_batch = 64;
+    options.clip = 1;
+    options.schedule.kind = ScheduleKind::kCosine;
+    options.schedule.warmup = 0.05;
   } else {
     options.epochs = 1;
     options.batch = 32;

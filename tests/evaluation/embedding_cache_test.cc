@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/embedding_cache.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+
+class EmbeddingCacheTest : public testing::Test {
+ protected:
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Matrix get(const std::string& identity, float value) {
+    return EmbeddingCache(folder_).get(identity, [&] {
+      ++computed_;
+      return Matrix{1, 2, {value, value}};
+    });
+  }
+
+  fs::path folder_ = fs::temp_directory_path() / ("barcodemae_cache_" + std::to_string(::getpid()));
+  int computed_ = 0;
+};
+
+TEST_F(EmbeddingCacheTest, ComputesOnceForEachIdentity) {
+  EXPECT_EQ(get("model a, data b", 1).values[0], 1);
+  EXPECT_EQ(get("model a, data b", 2).values[0], 1);
+  EXPECT_EQ(get("model a, data c", 3).values[0], 3);
+  EXPECT_EQ(computed_, 2);
+}
+
+TEST_F(EmbeddingCacheTest, DamagedFilesAreComputedAgain) {
+  get("x", 1);
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    std::ofstream(entry.path(), std::ios::trunc) << "no array";
+  }
+  EXPECT_EQ(get("x", 2).values[0], 2);
+  EXPECT_EQ(get("x", 3).values[0], 2) << "and stored";
+}
+
+TEST_F(EmbeddingCacheTest, AFolderThatCannotBeMadeIsNoError) {
+  folder_ = "/dev/null/cache";
+  EXPECT_EQ(get("x", 4).values[0], 4);
+  folder_ = fs::temp_directory_path() / "barcodemae_cache_unused";
+}
+
+TEST(EmbeddingCacheSwitchedOff, AlwaysComputes) {
+  int computed = 0;
+  const EmbeddingCache cache{fs::path{}};
+  for (int i = 0; i < 2; ++i) {
+    cache.get("x", [&] {
+      ++computed;
+      return Matrix{};
+    });
+  }
+  EXPECT_EQ(computed, 2);
+}
+
+}  // namespace
+}  // namespace barcodemae

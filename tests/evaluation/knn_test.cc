@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/knn.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "evaluation/label_table.h"
+#include "formats/npy.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class EmbeddingsMadeElsewhere : public testing::Test {
+ protected:
+  void SetUp() override { fs::create_directories(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  EmbeddingFiles files(const std::string& name, const Matrix& vectors, const std::string& labels) {
+    const EmbeddingFiles made{folder_ / (name + ".npy"), folder_ / (name + ".tsv")};
+    write_npy(made.vectors, vectors);
+    std::ofstream(made.labels) << labels;
+    return made;
+  }
+  std::string refusal(const EmbeddingFiles& keys, const EmbeddingFiles& queries) {
+    try {
+      evaluate_knn(keys, queries, {});
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "not refused";
+  }
+
+  fs::path folder_ = fs::temp_directory_path() / ("barcodemae_knn_" + std::to_string(::getpid()));
+};
+
+TEST_F(EmbeddingsMadeElsewhere, AreSearchedAndScored) {
+  const auto keys = files("k", {3, 2, {1, 0, 0, 1, -1, 0}}, "id\tgenus\nA\tAus\nB\tBus\nC\tCus\n");
+  // Right; wrong; a genus no key has; no label.
+  const auto queries = files("q", {4, 2, {2, 0.1f, 0.1f, 3, -1, 0.2f, 1, 1}},
+                             "id\tgenus\r\n1\tAus\r\n2\tAus\r\n3\tDus\r\n4\t\r\n");
+  const KnnResult result = evaluate_knn(keys, queries, {});
+  ASSERT_EQ(result.rows.size(), 1u);
+  const ClassificationScores& scores = result.rows[0].scores;
+  EXPECT_EQ(scores.queries, 3);
+  EXPECT_EQ(scores.correct, 1);
+  EXPECT_EQ(scores.unreachable, 1);
+  EXPECT_EQ(scores.unlabelled, 1);
+  const auto json = nlohmann::json::parse(result.to_json());
+  EXPECT_EQ(json["rows"][0]["name"], "k");
+  EXPECT_NEAR(json["rows"][0]["accuracy"].get<double>(), 1.0 / 3, 1e-12);
+  EXPECT_THAT(result.to_text(), HasSubstr("33.33"));
+}
+
+TEST_F(EmbeddingsMadeElsewhere, CentringRemovesACommonComponent) {
+  // Far from the origin only the common direction shows; seen from the mean the answer is right.
+  const auto keys = files("k", {2, 2, {100, 1, 300, -1}}, "genus\nAus\nBus\n");
+  const auto queries = files("q", {1, 2, {199, 0.9f}}, "genus\nAus\n");
+  KnnOptions options;
+  options.centre = true;
+  const KnnResult result = evaluate_knn(keys, queries, options);
+  ASSERT_EQ(result.rows.size(), 2u);
+  EXPECT_EQ(result.rows[1].name, "k, centred");
+  EXPECT_EQ(result.rows[1].scores.correct, 1);
+}
+
+TEST_F(EmbeddingsMadeElsewhere, MismatchesAreNamed) {
+  const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nBus\n");
+  EXPECT_THAT(refusal(keys, files("short", {2, 2, {1, 0, 0, 1}}, "genus\nAus\n")),
+              HasSubstr("2 vectors"));
+  EXPECT_THAT(refusal(keys, files("wide", {1, 3, {1, 0, 0}}, "genus\nAus\n")), HasSubstr("3"));
+  EXPECT_THAT(refusal(keys, files("no-column", {1, 2, {1, 0}}, "id\tfamily\n1\tA\n")),
+              HasSubstr("no column named genus"));
+  EXPECT_THAT(refusal(keys, files("unlabelled", {1, 2, {1, 0}}, "genus\n\n")),
+              HasSubstr("no query has a genus label"));
+}
+
+TEST_F(EmbeddingsMadeElsewhere, LabelColumnsHaveAliases) {
+  std::ofstream(folder_ / "a.tsv") << "id\tbin_uri\tgenus_name\nx\tBOLD:AAA\tAus\n";
+  EXPECT_THAT(read_label_column(folder_ / "a.tsv", Rank::kBin), ElementsAre("BOLD:AAA"));
+  EXPECT_THAT(read_label_column(folder_ / "a.tsv", Rank::kGenus), ElementsAre("Aus"));
+  std::ofstream(folder_ / "b.tsv") << "id\tgenus\nx\n";
+  EXPECT_THROW(read_label_column(folder_ / "b.tsv", Rank::kGenus), UserError);
+}
+
+}  // namespace
+}  // namespace barcodemae
