@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "bench/bench.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/error.h"
+#include "bench/child_process.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+TEST(ChildProcess, ReturnsOutputAndItsOwnPeakMemory) {
+  const auto child = [](std::size_t megabytes) {
+    return run_in_child([=] {
+      const std::vector<char> memory(megabytes << 20, 'x');
+      return std::string(memory.begin(), memory.begin() + 5);
+    });
+  };
+  const ChildOutcome large = child(300), small = child(1);
+  EXPECT_EQ(large.output, "xxxxx");
+  EXPECT_GT(large.peak_bytes, std::size_t{300} << 20);
+  EXPECT_LT(small.peak_bytes, std::size_t{300} << 20);
+}
+
+TEST(ChildProcess, PassesErrorsOn) {
+  EXPECT_THAT([] { run_in_child([]() -> std::string { throw UserError("use less"); }); },
+              ThrowsMessage<UserError>("use less"));
+  EXPECT_THAT([] { run_in_child([]() -> std::string { throw InternalError("a bug"); }); },
+              ThrowsMessage<InternalError>("a bug"));
+  EXPECT_THAT([] { run_in_child([]() -> std::string { std::abort(); }); },
+              ThrowsMessage<UserError>(HasSubstr("was killed")));
+}
+
+// What bench promises to programs that read its JSON, and that its numbers belong together.
+TEST(Bench, ReportsRatesFractionsAndMemory) {
+  BenchOptions options;
+  options.presets = {"tiny"};
+  options.precisions = {"f32"};
+  options.batches = {4, 8};
+  options.quick = true;
+  const BenchReport report = run_bench(options);
+  ASSERT_EQ(report.rows.size(), 2u);  // train and embed of the first batch
+  const nlohmann::ordered_json json = to_json(report);
+  EXPECT_GT(json["gemm"]["f32"]["gflops"], 1.0);
+  EXPECT_EQ(json["gemm"]["f32"]["shapes"].size(), 4u);
+  EXPECT_TRUE(json["machine"].is_object());
+  for (const auto& row : json["results"]) {
+    EXPECT_EQ(row["preset"], "tiny");
+    EXPECT_EQ(row["batch"], 4);
+    EXPECT_GT(row["samples_per_s"], 0.0);
+    EXPECT_GT(row["peak_mb"], 1.0);
+    EXPECT_NEAR(row["fraction"].get<double>() * json["gemm"]["f32"]["gflops"].get<double>(),
+                row["gflops"].get<double>(), 1e-6);
+  }
+  // tiny: 2 layers of width 64, 110 tokens, 12 · 64² weights a layer.
+  const Speed& embedding = report.rows[1].speed;
+  EXPECT_NEAR(embedding.gflops / embedding.samples_per_s, 2e-9 * 110 * 2 * 12 * 64 * 64, 1e-9);
+}
+
+}  // namespace
+}  // namespace barcodemae
