@@ -18,6 +18,7 @@ namespace {
 
 struct CommonOptions {
   int threads = 0;
+  std::string config;
   bool quiet = false, verbose = false;
 };
 
@@ -55,9 +56,12 @@ void add_common_options(CLI::App& command) {
   command.add_flag("--verbose", options->verbose, "Print details")
       ->group("Common")
       ->excludes("--quiet");
-  command.set_config("--config", "", "Read options from a file (name=value lines)")
+  // Shown here, carried out before parsing: see config_file.h.
+  command
+      .add_option("--config", options->config,
+                  "Read options from a file (lines name = value); the command line wins")
+      ->type_name("FILE")
       ->group("Common");
-  command.allow_config_extras(CLI::config_extras_mode::error);
   command.parse_complete_callback([options] {
     if (options->threads > 0) set_thread_count(options->threads);
     if (options->quiet) set_verbosity(Verbosity::kQuiet);

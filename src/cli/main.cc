@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "barcodemae_version.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/config_file.h"
 
 namespace barcodemae {
 namespace {
@@ -25,7 +29,10 @@ int run(int argc, char** argv) {
     add(application);
   }
   try {
-    application.parse(argc, argv);
+    std::vector<std::string> arguments =
+        expand_config_file(std::vector<std::string>(argv + 1, argv + argc));
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    application.parse(arguments);
   } catch (const CLI::ParseError& error) {
     // CLI11 shows help and version through errors of exit code 0.
     if (error.get_exit_code() == 0) return application.exit(error);

@@ -57,5 +57,26 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("64"));
 }
 
+TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
+  const ScratchFolder folder;
+  const std::string config = folder.write("options.ini", "records = 40\nseed = 5\nquiet = true\n");
+  const Outcome from_file =
+      run_barcodemae({"simulate", "--config", config, "--out", folder / "a.csv"});
+  EXPECT_EQ(from_file.exit_code, 0) << from_file.err;
+  EXPECT_EQ(from_file.err, "");
+  const Outcome by_hand =
+      run_barcodemae({"simulate", "--config=" + config, "--seed", "6", "--out", folder / "b.csv"});
+  EXPECT_EQ(by_hand.exit_code, 0) << by_hand.err;
+  run_barcodemae({"simulate", "--records", "40", "--seed", "5", "--out", folder / "c.csv"});
+  EXPECT_EQ(read_text(folder / "a.csv"), read_text(folder / "c.csv"));
+  EXPECT_NE(read_text(folder / "a.csv"), read_text(folder / "b.csv"));
+
+  const std::string unknown = folder.write("unknown.ini", "recordz = 40\n");
+  const Outcome refused = run_barcodemae(
+      {"simulate", "--config", unknown, "--records", "1", "--out", folder / "d.csv"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("recordz"));
+}
+
 }  // namespace
 }  // namespace barcodemae
