@@ -31,7 +31,8 @@ Tensor linear(Context& context, const LinearLayer& layer, Tensor x);
 
 /// Rows index[i] of x (int32 [R, 1], ascending). [T, H] → [R, H].
 Tensor gather_rows(Context& context, Tensor x, View index);
-/// A matrix of `rows` rows whose row index[i] is x[i] and whose others are `fill`. [R, H] → [rows, H].
+/// A matrix of `rows` rows whose row index[i] is x[i] and whose others are `fill`. [R, H] → [rows,
+/// H].
 Tensor scatter_rows(Context& context, Tensor x, View index, std::int64_t rows,
                     const Parameter& fill);
 

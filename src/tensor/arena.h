@@ -14,8 +14,8 @@ namespace barcodemae {
 class Backend;
 
 /// First a dry run in measuring mode counts what a worst-case step needs (no memory, no kernels);
-/// then reserve() takes that much, once. Blocks given back early are reused (best fit), so gradients
-/// of activations need only as much as are alive at a time.
+/// then reserve() takes that much, once. Blocks given back early are reused (best fit), so
+/// gradients of activations need only as much as are alive at a time.
 class Arena {
  public:
   explicit Arena(Backend& backend) : backend_(backend) {}
@@ -29,14 +29,15 @@ class Arena {
   std::size_t end_measuring();
   bool measuring() const { return measuring_; }
 
-  /// Takes memory; throws UserError with both numbers when the machine has less. Larger reservations
-  /// replace smaller ones; smaller ones are ignored.
+  /// Takes memory; throws UserError with both numbers when the machine has less. Larger
+  /// reservations replace smaller ones; smaller ones are ignored.
   void reserve(std::size_t bytes);
   std::size_t capacity() const { return capacity_; }
   /// Bytes needed since the last rewind.
   std::size_t high_water() const { return high_water_; }
 
-  /// 64-byte aligned, not zeroed; null for no bytes. Throws InternalError when the plan was too small.
+  /// 64-byte aligned, not zeroed; null for no bytes. Throws InternalError when the plan was too
+  /// small.
   Bytes allocate(std::size_t bytes);
   /// Never null, even without rows.
   View allocate(std::int64_t rows, std::int64_t cols, DType dtype);

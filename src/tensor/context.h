@@ -20,24 +20,25 @@ struct Tensor {
   std::int64_t cols() const { return view.cols; }
 };
 
-/// Handed to every op; a copy refers to the same run. `tape` null: inference, nothing is saved and dropout is off.
+/// Handed to every op; a copy refers to the same run. `tape` null: inference, nothing is saved and
+/// dropout is off.
 struct Context {
   Backend& backend;
   Arena& arena;
   Tape* tape = nullptr;
   DType activation = DType::kFloat32;
 
-  std::uint64_t seed = 0;       ///< of the dropout masks
-  std::uint32_t step = 0;       ///< optimiser step
-  float dropout_scale = 1;      ///< 0 turns dropout off while training (validation, tests)
+  std::uint64_t seed = 0;   ///< of the dropout masks
+  std::uint32_t step = 0;   ///< optimiser step
+  float dropout_scale = 1;  ///< 0 turns dropout off while training (validation, tests)
 
   /// Dropout of this run at a site; the identity without a tape.
   Dropout dropout(float probability, std::uint32_t site) const;
   /// True while the arena only counts: ops then launch nothing.
   bool measuring() const { return arena.measuring(); }
 
-  /// Says that a tensor is not needed any more. Its memory is given back when nothing else wants it:
-  /// without a tape.
+  /// Says that a tensor is not needed any more. Its memory is given back when nothing else wants
+  /// it: without a tape.
   void discard(const Tensor& tensor);
 
   /// int32 host values as a device column [values.size() / cols, cols].

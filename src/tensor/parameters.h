@@ -31,9 +31,9 @@ struct ParameterOptions {
 /// when gradients are not kept (inference) or the parameter is frozen. Gradients are accumulated;
 /// the optimiser zeroes them. A plain value: copy it freely, it lives as long as its Parameters.
 struct Parameter {
-  View value;     ///< [rows, cols], float32 (float64 in the reference backend's double mode)
-  View gradient;  ///< the same shape and type, or no data
-  int index = -1; ///< its place in Parameters::entries()
+  View value;      ///< [rows, cols], float32 (float64 in the reference backend's double mode)
+  View gradient;   ///< the same shape and type, or no data
+  int index = -1;  ///< its place in Parameters::entries()
 };
 
 /// The parameters of one model. First declare() all of them, then allocate(), then get().

@@ -24,8 +24,8 @@ class Tape {
   /// A gradient slot for a new tensor of this shape and type; its memory is taken when the first
   /// contribution arrives and given back when its op has used it.
   int add_slot(View value);
-  /// `backward` runs in reverse order of recording. `output` is the slot whose gradient it consumes;
-  /// an op none of whose output gradient was asked for is skipped.
+  /// `backward` runs in reverse order of recording. `output` is the slot whose gradient it
+  /// consumes; an op none of whose output gradient was asked for is skipped.
   void record(int output, std::function<void(View output_gradient)> backward);
   /// A term of the loss: its backward needs no incoming gradient.
   void record_loss(std::function<void()> backward);

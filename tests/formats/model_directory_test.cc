@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "formats/model_directory.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,7 +13,6 @@
 #include "backend/backends.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "formats/model_directory.h"
 #include "formats/safetensors.h"
 #include "nn/masked_autoencoder.h"
 

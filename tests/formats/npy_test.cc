@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "formats/npy.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +9,6 @@
 #include <string>
 
 #include "base/error.h"
-#include "formats/npy.h"
 
 namespace barcodemae {
 namespace {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "formats/safetensors.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,7 +12,6 @@
 
 #include "base/error.h"
 #include "formats/float_types.h"
-#include "formats/safetensors.h"
 
 namespace barcodemae {
 namespace {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "inference/embedder.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,7 +10,6 @@
 #include "backend/backends.h"
 #include "base/machine.h"
 #include "base/threads.h"
-#include "inference/embedder.h"
 #include "tiny_model.h"
 
 namespace barcodemae {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "inference/embedding_writer.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,7 +13,6 @@
 #include "base/error.h"
 #include "formats/npy.h"
 #include "inference/embed_stream.h"
-#include "inference/embedding_writer.h"
 #include "tiny_model.h"
 
 namespace barcodemae {

@@ -23,7 +23,7 @@ TEST(RunLength, EpochsAreWholeBatches) {
 }
 
 TEST(RunLength, ValidationsAreFewAndCheap) {
-  const PretrainOptions options = resolve_pretrain_options({{"preset", "small"}});
+  const PretrainOptions options = resolve_pretrain_options({{"preset", "small"}, {"batch", "128"}});
   EXPECT_EQ(validation_interval(options, make_selection(10, 0), 100'000), 5000);
   // 2,000 + 5,000 barcodes forward only cost about what 17 steps of 128 do.
   const std::int64_t interval = validation_interval(options, make_selection(2000, 5000), 1000);

@@ -57,7 +57,7 @@ struct Shape {
   std::int64_t b_stride = 0, c_stride = 0;
   DType type = DType::kFloat32, c_type = DType::kFloat32;
   bool bias = false;
-  bool gradient = false;  // a transposed, b plain, c accumulated
+  bool gradient = false;                           // a transposed, b plain, c accumulated
   auto operator<=>(const Shape&) const = default;  // NOLINT(modernize-use-nullptr): misread
 };
 

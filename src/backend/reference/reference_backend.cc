@@ -197,9 +197,7 @@ class ReferenceBackend final : public Backend {
   }
 
   void add_forward(View y, View a, View b) override {
-    with_type(y.dtype, [&]<typename T>(T) {
-      add(typed<T>(y), typed<T>(a), typed<T>(b));
-    });
+    with_type(y.dtype, [&]<typename T>(T) { add(typed<T>(y), typed<T>(a), typed<T>(b)); });
   }
 
   KernelMemory cross_entropy_memory(const CrossEntropyHead& head, std::int64_t, std::int64_t scored,
