@@ -142,7 +142,7 @@ TEST(BadModel, IsNamedByEveryCommandThatLoadsOne) {
   const ScratchFolder folder;
   const std::string data = folder.write("data.csv", small_table(40));
   ASSERT_EQ(run_barcodemae({"pretrain", data, "--out", folder / "model", "--preset", "tiny",
-                            "--steps", "1", "--anchor", "none"})
+                            "--steps", "1", "--batch", "16", "--anchor", "none"})
                 .exit_code,
             0);
   const auto expect_embed_refused = [&](const std::string& named) {

@@ -57,7 +57,7 @@ TEST(RunDirectory, NamesTheOptionThatDiffersWithBothValues) {
   EXPECT_THAT(difference(begun, make_record({{"preset", "tiny"}, {"batch", "8"}})),
               AllOf(HasSubstr("--batch 16 there"), HasSubstr("--batch 8 now")));
   EXPECT_THAT(difference(begun, make_record({{"preset", "tiny"}, {"batch", "16"}, {"steps", "9"}})),
-              AllOf(HasSubstr("no --steps there, --steps 9 now"), HasSubstr("--epochs 1.0 there")));
+              AllOf(HasSubstr("no --steps there, --steps 9 now"), HasSubstr("--epochs 3.0 there")));
   EXPECT_EQ(
       difference(begun,
                  make_record({{"preset", "tiny"}, {"batch", "16"}, {"checkpoint-minutes", "0.1"}})),
