@@ -15,12 +15,12 @@ std::string take_config_file(std::vector<std::string>& arguments) {
   const std::string option = "--config", with_value = option + "=";
   for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
     if (argument->rfind(with_value, 0) == 0) {
-      const std::string file = argument->substr(with_value.size());
+      std::string file = argument->substr(with_value.size());
       arguments.erase(argument);
       return file;
     }
     if (*argument == option && argument + 1 != arguments.end()) {
-      const std::string file = *(argument + 1);
+      std::string file = *(argument + 1);
       arguments.erase(argument, argument + 2);
       return file;
     }

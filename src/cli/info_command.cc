@@ -110,7 +110,8 @@ std::string fact_text(const Json& fact) {
   if (!fact.is_object()) return fact.dump();
   std::string text;
   for (const auto& [name, value] : fact.items())
-    if (!value.is_null() && value != "") text += fmt::format("{} {}, ", name, fact_text(value));
+    if (!value.is_null() && value != Json(""))
+      text += fmt::format("{} {}, ", name, fact_text(value));
   return text.substr(0, text.size() - std::min<std::size_t>(text.size(), 2));
 }
 
