@@ -2,6 +2,7 @@
 #include "bench/bench.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "barcodemae_version.h"
@@ -69,6 +70,12 @@ BenchRow measure(const SpeedRequest& request, double yardstick) {
 
 BenchReport run_bench(const BenchOptions& options) {
   const bool quick = options.quick;
+  if (double load = 0; getloadavg(&load, 1) == 1 && load > 0.5) {
+    log_warn(
+        "about {:.1f} other programs are running: rates will be too low, oneDNN's most of all, and "
+        "fractions too high",
+        load);
+  }
   fmt::print("{}, {} thread{}, SIMD {}\n", machine().cpu_model, thread_count(),
              thread_count() == 1 ? "" : "s", to_string(machine().simd));
   BenchReport report;
