@@ -400,6 +400,7 @@ std::vector<OpCase> all_op_cases() {
   cases.push_back(attention(Batch({12, 9}), {.width = 64, .heads = 2, .accumulate = true})
                       .freeze({"qkv_bias", "output_weight", "norm_bias"}));
   cases.push_back(without_dx(attention(Batch({20}), {.width = 24, .heads = 1})));
+  cases.push_back(attention(Batch({128, 150}), {.width = 32, .heads = 1}));
   cases.push_back(attention_with_large_scores());
   cases.push_back(attention(Batch({2048}), {.width = 32, .heads = 1}));
   cases.push_back(attention(

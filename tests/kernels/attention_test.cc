@@ -192,6 +192,18 @@ TEST_P(AttentionKernel, LargeScoresDoNotOverflow) {
   for (double v : actual.dqkv) ASSERT_TRUE(std::isfinite(v));
 }
 
+// A batch's scratch is planned for its longest sequence and used by all of them.
+TEST_P(AttentionKernel, ScratchGrowsWithLengthAndHeadSize) {
+  for (const auto& scratch : {k.attention_forward_scratch, k.attention_backward_scratch}) {
+    for (std::int64_t head_size : {8, 40, 64, 128}) {
+      for (std::int64_t tokens = 1; tokens <= 320; ++tokens) {
+        EXPECT_GE(scratch(tokens, head_size, type), scratch(tokens - 1, head_size, type)) << tokens;
+        EXPECT_GE(scratch(tokens, head_size, type), scratch(tokens, head_size - 8, type)) << tokens;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(, AttentionKernel, testing::ValuesIn(variants()), variant_name);
 
 }  // namespace

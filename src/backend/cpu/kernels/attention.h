@@ -123,12 +123,9 @@ void store_rows(void* y, std::int64_t y_stride, const float* x, std::int64_t x_s
   }
 }
 
-/// A row stride of whole vectors and not of whole pairs of cache lines: then the same columns of
-/// rows below each other do not compete for a few sets of the L1 cache.
-constexpr std::int64_t spread(std::int64_t cols) {
-  const std::int64_t stride = padded(cols, kLanes);
-  return stride % 32 == 0 ? stride + 16 : stride;
-}
+/// A row stride of an odd number of cache lines: then the same columns of rows below each other do
+/// not compete for a few sets of the L1 cache. Grows with `cols`, whatever the vectors.
+constexpr std::int64_t spread(std::int64_t cols) { return padded(cols, 16) | 16; }
 
 struct AttentionForwardScratch {
   float *keys, *values, *queries, *scores, *context;
@@ -175,10 +172,10 @@ struct AttentionBackwardScratch {
 };
 
 std::size_t attention_forward_scratch(std::int64_t tokens, std::int64_t head_size, DType) {
-  return AttentionForwardScratch(nullptr, tokens, head_size).bytes;
+  return scratch_bytes<AttentionForwardScratch>(tokens, head_size);
 }
 std::size_t attention_backward_scratch(std::int64_t tokens, std::int64_t head_size, DType) {
-  return AttentionBackwardScratch(nullptr, tokens, head_size).bytes;
+  return scratch_bytes<AttentionBackwardScratch>(tokens, head_size);
 }
 
 /// The mask of one query's probabilities over `keys` keys.

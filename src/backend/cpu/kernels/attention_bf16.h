@@ -342,12 +342,12 @@ void attention_backward_any(const AttentionBackward& b) {
 }
 std::size_t attention_forward_scratch_any(std::int64_t tokens, std::int64_t head_size, DType type) {
   if (type != DType::kBFloat16) return attention_forward_scratch(tokens, head_size, type);
-  return Bf16ForwardScratch(nullptr, tokens, head_size).bytes;
+  return scratch_bytes<Bf16ForwardScratch>(tokens, head_size);
 }
 std::size_t attention_backward_scratch_any(std::int64_t tokens, std::int64_t head_size,
                                            DType type) {
   if (type != DType::kBFloat16) return attention_backward_scratch(tokens, head_size, type);
-  return Bf16BackwardScratch(nullptr, tokens, head_size).bytes;
+  return scratch_bytes<Bf16BackwardScratch>(tokens, head_size);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/lanes.h"
 #include "backend/cpu/kernels/scratch.h"
+#include "backend/cpu/kernels/tiles.h"
 
 namespace barcodemae::cpu {
 namespace {
@@ -19,14 +20,6 @@ using Pair = std::uint32_t;  ///< two bfloat16, the first in the low half
 
 #if defined(__AMX_BF16__)
 
-/// Tiles 0–3 hold C, 4–5 A, 6–7 B, all of 16 rows of 64 bytes.
-struct alignas(64) TileConfiguration {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t bytes_per_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 constexpr TileConfiguration kTileConfiguration;
 
 /// Owns the tile registers of this thread for its lifetime.
@@ -160,33 +153,6 @@ void multiply_pairs(float* c, std::int64_t c_stride, const BFloat16* a, std::int
 }
 
 #endif
-
-/// A 16 × 16 matrix of 32-bit elements, transposed in registers.
-BARCODEMAE_INLINE void transpose(__m512i (&m)[16]) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(m[i], m[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(m[i], m[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    m[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    m[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    m[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    m[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(m[i], m[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(m[i], m[i + 4], 0xDD);
-    t[i + 8] = _mm512_shuffle_i32x4(m[i + 8], m[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(m[i + 8], m[i + 12], 0xDD);
-  }
-  for (int i = 0; i < 4; ++i) {
-    m[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    m[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-    m[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
-    m[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
-  }
-}
 
 /// Elements first … first + 31 of a row of `cols`, zeros beyond.
 BARCODEMAE_INLINE __m512i load_32(const BFloat16* row, std::int64_t first, std::int64_t cols) {

@@ -36,5 +36,15 @@ constexpr std::int64_t query_block(std::int64_t tokens) {
   return tokens <= kLongestQueryBlock ? tokens : 64;
 }
 
+/// What any sequence of up to `tokens` tokens needs. A shorter one can need more than the longest:
+/// its query block may be the larger.
+template <typename Scratch>
+std::size_t scratch_bytes(std::int64_t tokens, std::int64_t head_size) {
+  const std::int64_t whole = tokens < kLongestQueryBlock ? tokens : kLongestQueryBlock;
+  const std::size_t longest = Scratch(nullptr, tokens, head_size).bytes;
+  const std::size_t largest_block = Scratch(nullptr, whole, head_size).bytes;
+  return longest > largest_block ? longest : largest_block;
+}
+
 }  // namespace
 }  // namespace barcodemae::cpu
