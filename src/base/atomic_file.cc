@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -48,17 +49,28 @@ fs::path parent_folder(const fs::path& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(fs::path path)
-    : path_(std::move(path)), temporary_(temporary_beside(path_)) {
-  if (fs::is_directory(path_)) throw UserError("cannot write {}: it is a folder", path_.string());
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path_, ignored);
+  if (path_ == "-") {
+    path_ = "standard output";
+    descriptor_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+  } else if (fs::is_directory(status)) {
+    throw UserError("cannot write {}: it is a folder", path_.string());
+  } else if (fs::exists(status) && !fs::is_regular_file(status)) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);
+    temporary_ = temporary_beside(path_);
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  }
   if (descriptor_ < 0) throw_write_error(path_, errno);
 }
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
@@ -88,9 +100,14 @@ void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t byte
 
 void AtomicFile::commit() {
   BARCODEMAE_CHECK(descriptor_ >= 0, "{} is committed twice", path_.string());
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) throw_write_error(path_, errno);
+  const bool replaces = !temporary_.empty();
+  if (replaces && ::fsync(descriptor_) != 0 && errno != EINVAL) throw_write_error(path_, errno);
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
+  if (!replaces) {
+    if (closed != 0) throw_write_error(path_, errno);
+    return;
+  }
   if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());

@@ -9,9 +9,10 @@
 
 namespace barcodemae {
 
-/// Writes a file under a temporary name beside `path`, syncs it and renames it onto `path`. Left
-/// unfinished (an exception, a killed process), `path` stays as it was and the temporary is removed
-/// when the object dies.
+/// Writes a file under a temporary name beside `path`, syncs it and renames it onto `path` (onto
+/// the link's target where `path` is a link). Left unfinished (an exception, a killed process),
+/// `path` stays as it was and the temporary is removed when the object dies. Standard output ("-"),
+/// pipes and devices cannot be replaced: they are written as bytes come.
 class AtomicFile {
  public:
   /// Throws UserError when the folder is missing or not writable.
@@ -29,7 +30,7 @@ class AtomicFile {
   void commit();
 
  private:
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_, temporary_;  // no temporary_: written as bytes come
   int descriptor_ = -1;
 };
 

@@ -10,6 +10,7 @@
 #include "cli/common_options.h"
 #include "data/anchor.h"
 #include "formats/model_directory.h"
+#include "formats/npy.h"
 #include "inference/embed_stream.h"
 #include "inference/embedding_writer.h"
 
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 struct EmbedCommandOptions {
   std::string model, data, out;
-  std::string split, marker_code = ReaderOptions().marker_code;
+  std::string split, marker_code = ReaderOptions().marker_code, dtype = "float32";
   int batch = 32;
   ComputeOptions compute;
 };
@@ -53,7 +54,9 @@ void run(const EmbedCommandOptions& options) {
 
   RecordReader reader(options.data, {options.marker_code});
   const bool anchored = description.coder.profile.has_value();
-  EmbeddingWriter writer(options.out, {embedder.width(), reader.has_splits(), anchored});
+  EmbeddingWriter writer(options.out,
+                         {embedder.width(), reader.has_splits(), anchored,
+                          options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32});
   const EmbedStreamResult result = embed_stream(
       embedder, reader, {options.split},
       [&](const Record& record, const Placement& placement, std::span<const float> vector) {
@@ -97,6 +100,9 @@ void add_embed_command(CLI::App& application) {
           "X.npy (ids and labels go to X.tsv), X.tsv, or - for TSV on standard output; records "
           "that cannot be embedded are listed in X.skipped.tsv")
       ->required();
+  command.add_option("--dtype", options->dtype, "Numbers of X.npy: float16 halves the file")
+      ->check(CLI::IsMember({"float32", "float16"}))
+      ->capture_default_str();
   command.add_option("--split", options->split, "Only records of this split; default: all");
   command
       .add_option("--marker-code", options->marker_code,

@@ -202,29 +202,36 @@ void write_npy(const std::filesystem::path& path, const Matrix& matrix) {
   writer.commit();
 }
 
-NpyWriter::NpyWriter(const std::filesystem::path& path, std::int64_t cols)
-    : file_(path), cols_(cols) {
+NpyWriter::NpyWriter(const std::filesystem::path& path, std::int64_t cols, NpyType type)
+    : file_(path), cols_(cols), type_(type) {
   file_.write(std::string(kWrittenHeader, ' '));
 }
 
 void NpyWriter::append(std::span<const float> row) {
   BARCODEMAE_CHECK(static_cast<std::int64_t>(row.size()) == cols_, "row of {} values, expected {}",
                    row.size(), cols_);
-  buffer_.insert(buffer_.end(), row.begin(), row.end());
+  if (type_ == NpyType::kFloat16) {
+    for (const float value : row) {
+      const std::uint16_t half = half_from_float(value);
+      buffer_.append(reinterpret_cast<const char*>(&half), sizeof(half));
+    }
+  } else {
+    buffer_.append(reinterpret_cast<const char*>(row.data()), row.size_bytes());
+  }
   ++rows_;
-  if (buffer_.size() * sizeof(float) >= kWriteBuffer) flush();
+  if (buffer_.size() >= kWriteBuffer) flush();
 }
 
 void NpyWriter::flush() {
-  file_.write(buffer_.data(), buffer_.size() * sizeof(float));
+  file_.write(buffer_);
   buffer_.clear();
 }
 
 void NpyWriter::commit() {
   flush();
   constexpr auto kTextSize = static_cast<std::uint16_t>(kWrittenHeader - 10);
-  std::string text =
-      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows_, cols_);
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}, {}), }}",
+                                 type_ == NpyType::kFloat16 ? "<f2" : "<f4", rows_, cols_);
   text.resize(kTextSize - 1, ' ');
   std::string header{kMagic};
   header +=

@@ -13,6 +13,9 @@
 
 namespace barcodemae {
 
+/// How the numbers of an .npy file are stored.
+enum class NpyType { kFloat32, kFloat16 };
+
 /// A matrix in host memory, row-major.
 struct Matrix {
   std::int64_t rows = 0, cols = 0;
@@ -33,10 +36,11 @@ Matrix read_npy(const std::filesystem::path& path);
 Matrix parse_npy(std::istream& stream, std::uint64_t size, const std::string& source);
 void write_npy(const std::filesystem::path& path, const Matrix& matrix);
 
-/// Writes row by row without knowing the number of rows beforehand.
+/// Writes row by row without knowing the number of rows beforehand. Float16 rounds to nearest, and
+/// beyond 65,519 to infinity.
 class NpyWriter {
  public:
-  NpyWriter(const std::filesystem::path& path, std::int64_t cols);
+  NpyWriter(const std::filesystem::path& path, std::int64_t cols, NpyType type = NpyType::kFloat32);
   void append(std::span<const float> row);
   std::int64_t rows() const { return rows_; }
   /// Completes the header and makes the file appear. Throws UserError as AtomicFile does.
@@ -47,7 +51,8 @@ class NpyWriter {
 
   AtomicFile file_;
   std::int64_t rows_ = 0, cols_;
-  std::vector<float> buffer_;
+  NpyType type_;
+  std::string buffer_;
 };
 
 }  // namespace barcodemae

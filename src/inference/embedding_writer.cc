@@ -2,9 +2,6 @@
 #include "inference/embedding_writer.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <iterator>
 #include <optional>
 #include <string_view>
@@ -13,7 +10,6 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "formats/npy.h"
 
 namespace barcodemae {
 namespace fs = std::filesystem;
@@ -27,35 +23,25 @@ void append_cell(std::string& line, std::string_view text) {
   for (const char c : text) line += c == '\t' || c == '\n' || c == '\r' ? ' ' : c;
 }
 
-/// Lines to a file that appears at commit(), or to standard output.
+/// An AtomicFile written in large pieces.
 class TextOutput {
  public:
-  /// An empty path is standard output.
-  explicit TextOutput(const fs::path& path) {
-    if (!path.empty()) file_ = std::make_unique<AtomicFile>(path);
-  }
+  explicit TextOutput(const fs::path& path) : file_(path) {}
   void write(std::string_view text) {
     buffer_ += text;
     if (buffer_.size() >= kBuffer) flush();
   }
   void commit() {
     flush();
-    if (file_) return file_->commit();
-    if (std::fflush(stdout) != 0) fail();
+    file_.commit();
   }
 
  private:
   void flush() {
-    if (file_)
-      file_->write(buffer_);
-    else if (std::fwrite(buffer_.data(), 1, buffer_.size(), stdout) != buffer_.size())
-      fail();
+    file_.write(buffer_);
     buffer_.clear();
   }
-  [[noreturn]] static void fail() {
-    throw UserError("standard output: cannot be written ({})", std::strerror(errno));
-  }
-  std::unique_ptr<AtomicFile> file_;
+  AtomicFile file_;
   std::string buffer_;
 };
 
@@ -78,8 +64,10 @@ EmbeddingWriter::EmbeddingWriter(const fs::path& path, const Columns& columns)
   if (!standard_output && !npy && path.extension() != ".tsv")
     throw UserError("{}: expected a name ending in .npy or .tsv, or - for standard output",
                     path.string());
-  if (npy) self.npy.emplace(path, columns.width);
-  self.text.emplace(standard_output ? fs::path() : fs::path(path).replace_extension(".tsv"));
+  if (!npy && columns.type == NpyType::kFloat16)
+    throw UserError("{}: float16 is for .npy; text holds every digit of float32", path.string());
+  if (npy) self.npy.emplace(path, columns.width, columns.type);
+  self.text.emplace(standard_output ? path : fs::path(path).replace_extension(".tsv"));
   if (!standard_output) self.skipped_path = fs::path(path).replace_extension(".skipped.tsv");
 
   std::string header = "id";

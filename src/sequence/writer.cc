@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "sequence/writer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 
 #include "base/atomic_file.h"
@@ -127,29 +123,10 @@ void append_fasta(const Record& record, std::string& out) {
 }  // namespace
 
 struct RecordWriter::Implementation {
-  explicit Implementation(const std::filesystem::path& path) : name(path.string()) {
-    if (path == "-") {
-      name = "standard output";
-      descriptor = STDOUT_FILENO;
-      return;
-    }
-    choose_format(path);
-    std::error_code unknown;
-    const auto status = std::filesystem::status(path, unknown);
-    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
-        !std::filesystem::is_directory(status)) {
-      // A pipe or device: nothing may take its place.
-      descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-      if (descriptor < 0) throw UserError("cannot write {}: {}.", name, std::strerror(errno));
-      return;
-    }
+  explicit Implementation(const std::filesystem::path& path) {
+    if (path != "-") choose_format(path);
     file.emplace(path);
   }
-  ~Implementation() {
-    if (descriptor > STDOUT_FILENO) ::close(descriptor);
-  }
-  Implementation(const Implementation&) = delete;
-  Implementation& operator=(const Implementation&) = delete;
 
   void choose_format(std::filesystem::path path) {
     if (path.extension() == ".gz") compression = Compression::kGzip;
@@ -166,15 +143,13 @@ struct RecordWriter::Implementation {
           "Expected .csv, .tsv, .fasta or .fa, with .gz or .zst behind it to compress; or - for "
           "CSV\n"
           "to standard output.",
-          name);
+          path.string());
     }
   }
 
-  std::string name;
   Layout layout = Layout::kCsv;
   Compression compression = Compression::kNone;
-  std::optional<AtomicFile> file;
-  int descriptor = -1;  ///< of standard output, a pipe or a device; else there is a file
+  std::optional<AtomicFile> file;  ///< always there once the ending is known to be right
 };
 
 RecordWriter::RecordWriter(const std::filesystem::path& path)
@@ -198,23 +173,8 @@ std::string RecordWriter::encode(std::span<const Record> records) const {
   return compress(std::move(text), implementation_->compression);
 }
 
-void RecordWriter::write(std::string_view encoded) {
-  if (implementation_->file) {
-    implementation_->file->write(encoded);
-    return;
-  }
-  while (!encoded.empty()) {
-    const ssize_t written = ::write(implementation_->descriptor, encoded.data(), encoded.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      throw UserError("{}: writing failed ({}).", implementation_->name, std::strerror(errno));
-    }
-    encoded.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
+void RecordWriter::write(std::string_view encoded) { implementation_->file->write(encoded); }
 
-void RecordWriter::commit() {
-  if (implementation_->file) implementation_->file->commit();
-}
+void RecordWriter::commit() { implementation_->file->commit(); }
 
 }  // namespace barcodemae

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "base/atomic_file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -66,16 +68,31 @@ TEST_F(AtomicFileTest, SaysWhyItCannotWrite) {
 
 TEST_F(AtomicFileTest, ReportsAFullDisk) {
   if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "skipped: no /dev/full";
-  // The temporary's name leads to the device that is always full.
-  const fs::path path = folder_ / "x.txt";
-  fs::create_symlink("/dev/full", path.string() + "." + std::to_string(::getpid()) + ".tmp");
-  AtomicFile file(path);
+  AtomicFile file("/dev/full");
   try {
     file.write("anything");
     FAIL();
   } catch (const UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("Free some space"));
   }
+}
+
+TEST_F(AtomicFileTest, ReplacesALinksTargetAndNeverADeviceOrPipe) {
+  write_file_atomically(folder_ / "target", "old");
+  fs::create_symlink("target", folder_ / "link");
+  write_file_atomically(folder_ / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(content(folder_ / "target"), "new");
+
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  write_file_atomically(pipe, "through");
+  char text[16] = {};
+  EXPECT_EQ(::read(reader, text, sizeof(text)), 7);
+  EXPECT_STREQ(text, "through");
+  ::close(reader);
+  EXPECT_TRUE(fs::is_fifo(pipe));
 }
 
 TEST_F(AtomicFileTest, FoldersAppearWholeOrNotAtAll) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -58,6 +59,18 @@ TEST(Npy, WriterMakesTheBytesOfNumpySave) {
   const Matrix matrix = read_npy(path);
   EXPECT_EQ(matrix.rows, 3);
   EXPECT_THAT(matrix.values, ElementsAre(1.f, 2.f, 3.f, 4.f, 5.f, -6.f));
+}
+
+TEST(Npy, WritesHalvesRoundedToNearest) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "barcodemae_halves.npy";
+  NpyWriter halves(path, 3, NpyType::kFloat16);
+  halves.append(std::vector<float>{0.1f, -2.f, 1.f + 0x1p-11f});  // the last: a tie, to even
+  halves.append(std::vector<float>{0x1p-24f, 1e6f, 0.f});
+  halves.commit();
+  EXPECT_EQ(std::filesystem::file_size(path), 128u + 6u * 2u);
+  EXPECT_THAT(read_npy(path).values,
+              ElementsAre(0.0999755859375f, -2.f, 1.f, 0x1p-24f, HUGE_VALF, 0.f));
+  std::filesystem::remove(path);
 }
 
 TEST(Npy, ReadsAllVersionsHalvesAndOddSpelling) {

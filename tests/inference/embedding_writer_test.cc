@@ -131,6 +131,7 @@ TEST_F(EmbedStream, AnEarlierRunsSkippedListGoesAway) {
   EmbeddingWriter(folder_ / "x.npy", {2, false, true}).commit({});
   EXPECT_THAT(files(), ElementsAre("x.npy", "x.tsv"));
   EXPECT_THROW(EmbeddingWriter(folder_ / "x.csv", {2, false, false}), UserError);
+  EXPECT_THROW(EmbeddingWriter(folder_ / "x.tsv", {2, false, false, NpyType::kFloat16}), UserError);
   EXPECT_THROW(EmbeddingWriter("/no/such/folder/x.npy", {2, false, false}), UserError);
 }
 
