@@ -46,7 +46,9 @@ bool any_number(const std::vector<nlohmann::json>& lines, const char* key) {
 
 std::string as_text(const nlohmann::ordered_json& value) {
   if (value.is_null()) return "–";
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  if (!value.is_string()) return value.dump();
+  const auto text = value.get<std::string>();
+  return text.empty() ? "default" : text;
 }
 
 void add_validations(Report& report, const std::vector<nlohmann::json>& validations) {
