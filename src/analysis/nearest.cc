@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/one_openmp_thread.h"
 #include "base/progress.h"
 #include "base/threads.h"
 
@@ -122,6 +123,7 @@ std::vector<Neighbour> nearest_by_cosine(const RowSource& keys, const RowSource&
     parallel_for(query_blocks, [&](std::int64_t query_block, int thread) {
       const auto& block_queries = query_rows[static_cast<std::size_t>(query_block)];
       const std::int64_t query_count = static_cast<std::int64_t>(block_queries.size()) / cols;
+      const OneOpenMpThread one_thread;
       auto& product = scores[static_cast<std::size_t>(thread)];
       product.resize(kQueryBlock * kKeyBlock);
       for (std::int64_t block = 0; block < blocks; ++block) {

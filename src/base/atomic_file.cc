@@ -98,10 +98,15 @@ void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t byte
   }
 }
 
+void AtomicFile::sync() {
+  BARCODEMAE_CHECK(descriptor_ >= 0, "{} is synced after commit()", path_.string());
+  if (temporary_.empty()) return;
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) throw_write_error(path_, errno);
+}
+
 void AtomicFile::commit() {
-  BARCODEMAE_CHECK(descriptor_ >= 0, "{} is committed twice", path_.string());
+  sync();
   const bool replaces = !temporary_.empty();
-  if (replaces && ::fsync(descriptor_) != 0 && errno != EINVAL) throw_write_error(path_, errno);
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
   if (!replaces) {
@@ -114,6 +119,17 @@ void AtomicFile::commit() {
     throw_write_error(path_, error);
   }
   sync_path(parent_folder(path_), O_RDONLY | O_DIRECTORY);
+}
+
+void require_writable(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  // Opening a pipe twice would end it for its reader.
+  if (path.empty() || path == "-" ||
+      (fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status))) {
+    return;
+  }
+  const AtomicFile probe(path);
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {

@@ -26,6 +26,9 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   /// Overwrites bytes at an offset already written (headers whose sizes come last).
   void write_at(std::size_t offset, const void* data, std::size_t bytes);
+  /// Makes sure that all of it is on the disk: of several files that belong together, none then
+  /// appears without the others. Throws UserError as write does.
+  void sync();
   /// Syncs and renames; nothing may be written afterwards. Throws UserError as write does.
   void commit();
 
@@ -33,6 +36,10 @@ class AtomicFile {
   std::filesystem::path path_, temporary_;  // no temporary_: written as bytes come
   int descriptor_ = -1;
 };
+
+/// Throws what AtomicFile would, before long work whose result goes to `path`; empty: nothing to
+/// do.
+void require_writable(const std::filesystem::path& path);
 
 /// One call for a whole text or binary file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);

@@ -26,6 +26,7 @@ void run(const BenchCommandOptions& options) {
         "--precision bf16 needs a CPU with AVX-512; this one has {}\nUse --precision f32.",
         to_string(machine().simd));
   }
+  require_writable(options.json);
   const BenchReport report = run_bench(options.bench);
   if (!options.json.empty()) write_file_atomically(options.json, to_json(report).dump(2) + "\n");
 }
@@ -45,9 +46,9 @@ void add_bench_command(CLI::App& application) {
   command.add_option("--precision", options->bench.precisions, "f32, bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  within(command.add_option("--batch", options->bench.batches, "Barcodes in a step")
-             ->capture_default_str(),
-         1, 65536);
+  whole(command.add_option("--batch", options->bench.batches, "Barcodes in a step")
+            ->capture_default_str(),
+        1, 65536);
   command.add_flag("--quick", options->bench.quick, "The first batch size, one repeat");
   command.add_option("--json", options->json, "Write the results to this file too");
   command.footer(

@@ -20,6 +20,7 @@ void add_simulate_command(CLI::App& application);
 void add_pretrain_command(CLI::App& application);
 void add_embed_command(CLI::App& application);
 void add_evaluate_command(CLI::App& application);
+void add_export_command(CLI::App& application);
 void add_info_command(CLI::App& application);
 void add_bench_command(CLI::App& application);
 

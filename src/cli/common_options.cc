@@ -2,8 +2,7 @@
 #include "cli/common_options.h"
 
 #include <CLI/CLI.hpp>
-#include <cmath>
-#include <limits>
+#include <charconv>
 #include <memory>
 
 #include "backend/backends.h"
@@ -22,14 +21,14 @@ struct CommonOptions {
   bool quiet = false, verbose = false;
 };
 
-CLI::Option* check_number(CLI::Option* option, double low, bool low_allowed, double high,
-                          const std::string& allowed) {
+template <typename Number>
+CLI::Option* check_range(CLI::Option* option, Number low, Number high, const std::string& allowed) {
   return option->check(CLI::Validator(
       [=](std::string& text) -> std::string {
-        char* end = nullptr;
-        const double value = std::strtod(text.c_str(), &end);
-        const bool good = end != text.c_str() && *end == '\0' && std::isfinite(value) &&
-                          (low_allowed ? value >= low : value > low) && value <= high;
+        Number value{};
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good = error == std::errc{} && end == text.data() + text.size() &&
+                          value >= low && value <= high;  // neither of which NaN is
         return good ? "" : fmt::format("'{}' is no value for it: {} is expected", text, allowed);
       },
       allowed));
@@ -37,21 +36,24 @@ CLI::Option* check_number(CLI::Option* option, double low, bool low_allowed, dou
 
 }  // namespace
 
-CLI::Option* positive(CLI::Option* option) {
-  return check_number(option, 0, false, std::numeric_limits<double>::max(), "a number above 0");
+CLI::Option* within(CLI::Option* option, double low, double high) {
+  return check_range(option, low, high, fmt::format("a number from {} to {}", low, high));
 }
 
-CLI::Option* within(CLI::Option* option, double low, double high) {
-  return check_number(option, low, true, high, fmt::format("a number from {} to {}", low, high));
+CLI::Option* whole(CLI::Option* option, std::int64_t low, std::int64_t high) {
+  const bool open = high == std::numeric_limits<std::int64_t>::max();
+  return check_range(option, low, high,
+                     open ? fmt::format("a whole number from {}", low)
+                          : fmt::format("a whole number from {} to {}", low, high));
 }
 
 void add_common_options(CLI::App& command) {
   auto options = std::make_shared<CommonOptions>();
-  within(command
-             .add_option("--threads", options->threads,
-                         "Threads to use; default: the cores this process may use")
-             ->group("Common"),
-         1, 4096);
+  whole(command
+            .add_option("--threads", options->threads,
+                        "Threads to use; default: the cores this process may use")
+            ->group("Common"),
+        1, 4096);
   command.add_flag("--quiet", options->quiet, "Print warnings and errors only")->group("Common");
   command.add_flag("--verbose", options->verbose, "Print details")
       ->group("Common")
@@ -67,6 +69,15 @@ void add_common_options(CLI::App& command) {
     if (options->quiet) set_verbosity(Verbosity::kQuiet);
     if (options->verbose) set_verbosity(Verbosity::kVerbose);
   });
+}
+
+void add_anchor_option(CLI::App& command, std::string& anchor) {
+  command
+      .add_option("--anchor", anchor,
+                  "Marker coordinates: auto (as the model was trained), none, or a profile from a "
+                  "file")
+      ->type_name("auto|none|FILE")
+      ->capture_default_str();
 }
 
 void add_compute_options(CLI::App& command, ComputeOptions& options) {

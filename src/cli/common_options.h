@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "tensor/view.h"
@@ -13,6 +14,9 @@ class Option;
 }  // namespace CLI
 
 namespace barcodemae {
+
+/// --anchor of a finished model.
+void add_anchor_option(CLI::App& command, std::string& anchor);
 
 /// --threads, --quiet, --verbose, --config, added to every subcommand; applied before it runs.
 void add_common_options(CLI::App& command);
@@ -27,9 +31,10 @@ struct ComputeOptions {
 };
 void add_compute_options(CLI::App& command, ComputeOptions& options);
 
-/// Validators with messages that say what is allowed: finite numbers in a closed or open range.
-CLI::Option* positive(CLI::Option* option);                         ///< > 0, finite
-CLI::Option* within(CLI::Option* option, double low, double high);  ///< low ≤ value ≤ high
+/// Validators with messages that say what is allowed: low ≤ value ≤ high.
+CLI::Option* within(CLI::Option* option, double low, double high);
+CLI::Option* whole(CLI::Option* option, std::int64_t low,
+                   std::int64_t high = std::numeric_limits<std::int64_t>::max());
 
 /// Prints once what was chosen: device, SIMD level, precision, threads.
 void print_compute_choice(const ComputeOptions& options, DType activation);

@@ -3,38 +3,44 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "base/error.h"
 
 namespace barcodemae {
 namespace {
 
-/// Removes `--config FILE` or `--config=FILE`; empty when there is none.
-std::string take_config_file(std::vector<std::string>& arguments) {
+/// Removes `--config FILE` or `--config=FILE`; nothing when there is none.
+std::optional<std::string> take_config_file(std::vector<std::string>& arguments) {
   const std::string option = "--config", with_value = option + "=";
-  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
-    if (argument->rfind(with_value, 0) == 0) {
-      std::string file = argument->substr(with_value.size());
-      arguments.erase(argument);
-      return file;
+  std::optional<std::string> file;
+  for (auto argument = arguments.begin(); argument != arguments.end();) {
+    const bool joined = argument->starts_with(with_value);
+    const bool apart = *argument == option && argument + 1 != arguments.end();
+    if (!joined && !apart) {
+      ++argument;
+      continue;
     }
-    if (*argument == option && argument + 1 != arguments.end()) {
-      std::string file = *(argument + 1);
-      arguments.erase(argument, argument + 2);
-      return file;
-    }
+    if (file) throw UserError("--config: given twice\nPut all options into one file.");
+    file = joined ? argument->substr(with_value.size()) : *(argument + 1);
+    argument = arguments.erase(argument, argument + (joined ? 1 : 2));
   }
-  return {};
+  return file;
 }
 
 }  // namespace
 
 std::vector<std::string> expand_config_file(std::vector<std::string> arguments) {
-  const std::string file = take_config_file(arguments);
-  if (file.empty()) return arguments;
+  const std::optional<std::string> given_file = take_config_file(arguments);
+  if (!given_file) return arguments;
+  const std::string& file = *given_file;
   std::ifstream stream(file);
-  if (!stream) throw UserError("--config {}: cannot be read\nCheck the path.", file);
+  if (!stream || std::filesystem::is_directory(file)) {
+    throw UserError("--config {}: cannot be read\nA file of lines `name = value` is expected.",
+                    file);
+  }
   std::vector<CLI::ConfigItem> items;
   try {
     items = CLI::ConfigTOML().from_config(stream);
@@ -46,6 +52,9 @@ std::vector<std::string> expand_config_file(std::vector<std::string> arguments) 
     if (!item.parents.empty()) {
       throw UserError("--config {}: section [{}]: only plain lines `name = value` are expected",
                       file, item.parents.front());
+    }
+    if (item.name.find(' ') != std::string::npos) {
+      throw UserError("--config {}: '{}': lines `name = value` are expected", file, item.name);
     }
     const std::string option = "--" + item.name;
     const bool overridden =

@@ -23,6 +23,7 @@ struct EmbedCommandOptions {
   std::string model, data, out;
   std::string split, marker_code = ReaderOptions().marker_code, dtype = "float32";
   int batch = 32;
+  std::string anchor = EmbedderOptions().anchor;
   ComputeOptions compute;
 };
 
@@ -49,16 +50,17 @@ void run(const EmbedCommandOptions& options) {
   const ModelDescription description = read_model_description(directory);
   const std::int64_t batch_tokens =
       std::int64_t{options.batch} * description.coder.tokenizer.max_tokens();
-  Embedder embedder = Embedder::load(directory, {precision, batch_tokens, options.compute.device});
+  Embedder embedder =
+      Embedder::load(directory, {precision, batch_tokens, options.compute.device, options.anchor});
   print_compute_choice(options.compute, precision);
 
   RecordReader reader(options.data, {options.marker_code});
-  const bool anchored = description.coder.profile.has_value();
+  const bool anchored = embedder.description().coder.profile.has_value();
   EmbeddingWriter writer(options.out,
                          {embedder.width(), reader.has_splits(), anchored,
                           options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32});
   const EmbedStreamResult result = embed_stream(
-      embedder, reader, {options.split},
+      embedder, reader, {canonical_split(options.split)},
       [&](const Record& record, const Placement& placement, std::span<const float> vector) {
         writer.append(record, placement, vector);
       });
@@ -69,7 +71,7 @@ void run(const EmbedCommandOptions& options) {
     log_info("{}", summary);
   if (anchored) {
     const std::string text = fmt::format(
-        "{} of {} lie in the marker that the model knows; the others were embedded as they are",
+        "{} of {} lie in the marker that is read by; the others were embedded as they are",
         format_count(result.embedded - result.unexplained),
         records_text(static_cast<std::size_t>(result.embedded)));
     const auto most = static_cast<double>(result.embedded) * (1 - kAnchorShare);
@@ -104,15 +106,16 @@ void add_embed_command(CLI::App& application) {
       ->check(CLI::IsMember({"float32", "float16"}))
       ->capture_default_str();
   command.add_option("--split", options->split, "Only records of this split; default: all");
+  add_anchor_option(command, options->anchor);
   command
       .add_option("--marker-code", options->marker_code,
                   "Only records of this marker_code, where the file has that column; empty: all")
       ->capture_default_str();
-  within(command
-             .add_option("--batch", options->batch,
-                         "Full-length barcodes per forward pass; without influence on the vectors")
-             ->capture_default_str(),
-         1, 65536);
+  whole(command
+            .add_option("--batch", options->batch,
+                        "Full-length barcodes per forward pass; without influence on the vectors")
+            ->capture_default_str(),
+        1, 65536);
   add_compute_options(command, options->compute);
   add_common_options(command);
   command.footer(

@@ -109,14 +109,15 @@ void add_knn_command(CLI::App& evaluate) {
   command->add_flag("--centre", options->knn.centre,
                     "Also subtract the keys' mean first; both rows are printed");
   command->add_flag("--no-baselines", options->no_baselines, "Only the model's rows");
+  add_anchor_option(*command, options->knn.anchor);
   command
-      ->add_option("--anchor", options->knn.anchor,
-                   "Marker profile of the aligned-identity baseline when the model has none: auto, "
-                   "none or FILE")
+      ->add_option("--marker-code", options->knn.marker_code,
+                   "Only records of this marker_code, where the file has that column; empty: all")
       ->capture_default_str();
-  command->add_option("--seed", options->knn.seed, "Of the random-initialised encoder")
+  whole(command->add_option("--seed", options->knn.seed, "Of the random-initialised encoder"), 0)
       ->capture_default_str();
-  command->add_option("--json", options->json, "Write the table to this file as JSON");
+  command->add_option("--json", options->json,
+                      "Write the table to this file as JSON; - for standard output, alone");
   command->add_option("--report", options->report, "Write the table and a chart as HTML");
   command->add_flag("--no-cache", options->no_cache,
                     "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
@@ -129,8 +130,10 @@ void add_knn_command(CLI::App& evaluate) {
       "out.json\n"
       "  barcodemae evaluate knn --keys-npy K.npy K.tsv --queries-npy Q.npy Q.tsv --rank family");
   command->callback([options] {
+    require_writable(options->json);
+    require_writable(options->report);
     const KnnResult result = run_search(*options);
-    std::fputs(result.to_text().c_str(), stdout);
+    if (options->json != "-") std::fputs(result.to_text().c_str(), stdout);
     if (!options->json.empty()) write_file_atomically(options->json, result.to_json());
     if (!options->report.empty()) write_report(result, options->report);
   });
@@ -142,6 +145,10 @@ void add_evaluate_command(CLI::App& application) {
   CLI::App* evaluate =
       application.add_subcommand("evaluate", "What a model's frozen features are worth");
   evaluate->require_subcommand(1);
+  evaluate->footer(
+      "Example:\n"
+      "  barcodemae evaluate knn coi-small barcodes.csv --keys train --queries test_unseen\n"
+      "barcodemae evaluate knn --help shows its options.");
   add_knn_command(*evaluate);
 }
 

@@ -69,7 +69,9 @@ void add_pretrain_command(CLI::App& application) {
       application.add_subcommand("pretrain", "Pretrain a BarcodeMAE on a file of barcodes");
   add_common_options(*command);
   auto options = std::make_shared<PretrainCommand>();
-  command->add_option("DATA", options->data, "FASTA, CSV or TSV file of barcodes")->required();
+  command
+      ->add_option("DATA", options->data, "Barcodes: FASTA, FASTQ, CSV or TSV, plain, .gz or .zst")
+      ->required();
   command
       ->add_option("--out", options->out,
                    "Folder of the run and its model; the same command again resumes it")

@@ -40,10 +40,11 @@ void add_simulate_command(CLI::App& application) {
   auto options = std::make_shared<SimulateOptions>();
   SimulationOptions& simulation = options->simulation;
 
-  within(command.add_option("--records", simulation.records, "Number of barcodes"), 1,
-         static_cast<double>(kMostSimulatedRecords))
+  whole(command.add_option("--records", simulation.records, "Number of barcodes"), 1,
+        kMostSimulatedRecords)
       ->required();
-  command.add_option("--seed", simulation.seed, "Seed: the same options make the same file")
+  whole(command.add_option("--seed", simulation.seed, "Seed: the same options make the same file"),
+        0)
       ->capture_default_str();
   command
       .add_option("--out", options->out,
@@ -52,8 +53,8 @@ void add_simulate_command(CLI::App& application) {
       ->required();
 
   const auto add_count = [&](const char* name, std::int64_t& count, const char* usual) {
-    within(command.add_option(name, count, std::string("Number of them; default: ") + usual), 1,
-           static_cast<double>(kMostSimulatedRecords))
+    whole(command.add_option(name, count, std::string("Number of them; default: ") + usual), 1,
+          kMostSimulatedRecords)
         ->group("Taxonomy");
   };
   add_count("--species", simulation.species, "one for 8 barcodes");

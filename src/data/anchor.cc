@@ -69,6 +69,13 @@ std::optional<MarkerProfile> resolve_anchor(const std::string& option, Dataset& 
   return profile;
 }
 
+std::optional<MarkerProfile> profile_to_read_by(const std::string& option,
+                                                const std::optional<MarkerProfile>& own) {
+  if (option == "auto") return own;
+  if (option == "none") return std::nullopt;
+  return read_profile(option);
+}
+
 void anchor_by_model(const std::optional<MarkerProfile>& profile, Dataset& data) {
   data.unanchor();
   if (!profile) return;

@@ -20,6 +20,11 @@ inline constexpr double kAnchorShare = 0.8;
 /// anchored by. Throws UserError when FILE cannot be used.
 std::optional<MarkerProfile> resolve_anchor(const std::string& option, Dataset& data);
 
+/// The profile that a finished model reads by: its own (auto), none, or another FILE's. Throws
+/// UserError when FILE cannot be used.
+std::optional<MarkerProfile> profile_to_read_by(const std::string& option,
+                                                const std::optional<MarkerProfile>& own);
+
 /// Anchors a data set by the profile of a model, when it has one, and says (a warning below
 /// kAnchorShare) how many records it explains. For everything that reads with a finished model.
 void anchor_by_model(const std::optional<MarkerProfile>& profile, Dataset& data);

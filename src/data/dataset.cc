@@ -91,8 +91,8 @@ Dataset Dataset::load(const std::filesystem::path& file, const LoadOptions& opti
   }
   for (const std::string& split : wanted) {
     if (seen.contains(split)) continue;
-    throw UserError("{}: no record of split \"{}\".\nSplits in this file: {}.", file.string(),
-                    split, listed(seen));
+    throw UserError("{}: no record of split \"{}\".\nSplits in this file: {}. Name some of them.",
+                    file.string(), split, listed(seen));
   }
   data.bases_.shrink_to_fit();
   data.report_ = reader.report();

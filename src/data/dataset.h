@@ -54,6 +54,8 @@ class Dataset {
   /// Name of the record's split; empty without a split column.
   const std::string& split(std::int64_t record) const;
   bool has_splits() const { return has_splits_; }
+  /// In order of appearance.
+  const std::vector<std::string>& split_names() const { return splits_.names; }
   /// In file order; empty when there is no such split.
   std::vector<std::int64_t> records_of_split(std::string_view split) const;
   const ReadReport& report() const { return report_; }

@@ -46,6 +46,8 @@ Matrix EmbeddingCache::get(const std::string& identity,
   try {
     fs::create_directories(folder_);
     write_npy(file, matrix);
+    log_info("Embeddings kept for the next time: {} ({:.0f} MB)", file.string(),
+             static_cast<double>(matrix.values.size() * sizeof(float)) / 1e6);
   } catch (const fs::filesystem_error& failure) {
     log_warn("embeddings were not cached: {}", failure.what());
   } catch (const UserError& failure) {

@@ -2,21 +2,25 @@
 #include "evaluation/knn.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "analysis/aligned_identity.h"
 #include "analysis/kmer_counts.h"
 #include "analysis/nearest.h"
 #include "analysis/representation.h"
+#include "barcodemae_version.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "data/anchor.h"
+#include "data/splits.h"
 #include "evaluation/embedding_cache.h"
 #include "evaluation/label_table.h"
 #include "inference/embedder.h"
@@ -95,38 +99,50 @@ void add_vector_rows(KnnResult& result, const std::string& name, const Judge& ju
   add(name + ", centred");
 }
 
-/// Records of one split or several joined with "+" or ",", those with a label first to last.
-std::vector<std::int64_t> labelled_records(const Dataset& data, const std::string& splits,
-                                           Rank rank) {
+/// The splits of --keys or --queries, all of which the data have.
+std::vector<std::string> existing_splits(const Dataset& data, const std::string& text,
+                                         std::string_view option) {
+  std::vector<std::string> names = parse_splits(text, option);
+  for (const std::string& name : names) {
+    if (!data.records_of_split(name).empty()) continue;
+    throw UserError("{} {}: no record of this split\nSplits of the file: {}", option, name,
+                    fmt::join(data.split_names(), ", "));
+  }
+  return names;
+}
+
+/// Records of the splits, in file order, that can be searched: with a label and with a token.
+std::vector<std::int64_t> searchable_records(const Dataset& data,
+                                             const std::vector<std::string>& splits, Rank rank,
+                                             const SequenceCoder& coder, std::int64_t& left_out) {
   std::vector<std::int64_t> records;
-  std::int64_t unlabelled = 0;
+  std::int64_t unlabelled = 0, without_token = 0;
   for (std::int64_t record = 0; record < data.size(); ++record) {
-    const std::string& split = data.split(record);
-    std::size_t begin = 0;
-    for (bool more = true; more;) {
-      const std::size_t end = std::min(splits.find_first_of("+,", begin), splits.size());
-      if (splits.compare(begin, end - begin, split) == 0 && end > begin) {
-        if (data.label(record, rank) >= 0) {
-          records.push_back(record);
-        } else {
-          ++unlabelled;
-        }
-        break;
-      }
-      more = end < splits.size();
-      begin = end + 1;
+    if (std::find(splits.begin(), splits.end(), data.split(record)) == splits.end()) continue;
+    if (data.label(record, rank) < 0) {
+      ++unlabelled;
+    } else if (data.tokens(record, coder).ids.empty()) {
+      ++without_token;
+    } else {
+      records.push_back(record);
     }
   }
+  const std::string names = fmt::format("{}", fmt::join(splits, "+"));
   if (records.empty()) {
     throw UserError(
         "no record of split {} has a {} label\nName splits of the file with --keys and "
         "--queries, and a rank it has labels for with --rank.",
-        splits, to_string(rank));
+        names, to_string(rank));
   }
   if (unlabelled > 0) {
-    log_info("{}: {} records without a {} label are left out", splits, format_count(unlabelled),
+    log_info("{}: {} records without a {} label are left out", names, format_count(unlabelled),
              to_string(rank));
   }
+  if (without_token > 0) {
+    log_warn("{}: {} records without a whole k-mer are left out", names,
+             format_count(without_token));
+  }
+  left_out += unlabelled + without_token;
   return records;
 }
 
@@ -138,41 +154,80 @@ std::vector<std::int32_t> labels_of(const Dataset& data, const std::vector<std::
   return labels;
 }
 
+/// Drops rows without a label, which can answer nothing. Returns how many.
+std::int64_t keep_labelled(Matrix& vectors, std::vector<std::int32_t>& labels) {
+  std::int64_t kept = 0;
+  for (std::int64_t row = 0; row < vectors.rows; ++row) {
+    const std::int32_t label = labels[static_cast<std::size_t>(row)];
+    if (label < 0) continue;
+    if (kept < row) std::copy_n(vectors.row(row).data(), vectors.cols, vectors.row(kept).data());
+    labels[static_cast<std::size_t>(kept++)] = label;
+  }
+  const std::int64_t dropped = vectors.rows - kept;
+  vectors.rows = kept;
+  vectors.values.resize(static_cast<std::size_t>(kept * vectors.cols));
+  labels.resize(static_cast<std::size_t>(kept));
+  if (dropped > 0) log_info("{} keys without a label are left out", format_count(dropped));
+  return dropped;
+}
+
 }  // namespace
 
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data_file,
                        const KnnOptions& options) {
-  const EmbedderOptions embedder_options{options.precision};
-  const ModelDescription description = read_model_description(model);
-  Dataset data = Dataset::load(data_file, {});
+  const EmbedderOptions embedder_options{
+      .precision = options.precision, .device = options.device, .anchor = options.anchor};
+  ModelDescription description = read_model_description(model);
+  std::optional<MarkerProfile>& profile = description.coder.profile;
+  profile = profile_to_read_by(options.anchor, profile);
+  Dataset data = Dataset::load(data_file, {.reader = {options.marker_code}});
+  if (const std::string summary = data.report().summary(data_file.string()); !summary.empty()) {
+    log_message(summary);
+  }
   if (!data.has_splits()) {
     throw UserError(
         "{}: no split column\nA file with a column `split` is expected; embeddings made "
         "from separate files can be compared with --keys-npy and --queries-npy.",
         data_file.string());
   }
-  const auto keys = labelled_records(data, options.keys, options.rank);
-  const auto queries = labelled_records(data, options.queries, options.rank);
+  const auto key_splits = existing_splits(data, options.keys, "--keys");
+  const auto query_splits = existing_splits(data, options.queries, "--queries");
+  for (const std::string& split : query_splits) {
+    if (std::find(key_splits.begin(), key_splits.end(), split) == key_splits.end()) continue;
+    throw UserError(
+        "--keys {} --queries {}: {} is in both, and each of its records would find itself\n"
+        "Name different splits.",
+        options.keys, options.queries, split);
+  }
+  anchor_by_model(profile, data);
+  std::int64_t left_out = 0;
+  const auto keys = searchable_records(data, key_splits, options.rank, description.coder, left_out);
+  const auto queries =
+      searchable_records(data, query_splits, options.rank, description.coder, left_out);
   KnnResult result{options.rank,
                    options.keys,
                    options.queries,
                    static_cast<std::int64_t>(keys.size()),
                    static_cast<std::int64_t>(queries.size()),
+                   left_out,
                    {}};
   const Judge judge(labels_of(data, keys, options.rank), labels_of(data, queries, options.rank),
                     data.label_count(options.rank));
 
   const EmbeddingCache cache(options.cache);
   const std::string data_name = data.fingerprint();
-  std::optional<MarkerProfile> profile = description.coder.profile;
-  if (profile) data.anchor(*profile);
+  Fingerprint coder;
+  coder.add(BARCODEMAE_VERSION);
+  if (profile) coder.add(profile->to_json());
+  const std::string reading = coder.hex();
   const auto embed_rows = [&](const std::string& row_name, const std::string& model_name,
                               auto&& make_embedder) {
     std::optional<Embedder> embedder;
     const auto part = [&](const std::vector<std::int64_t>& records, const std::string& splits) {
       const std::string identity =
-          fmt::format("model {} data {} splits {} rank {} precision {}", model_name, data_name,
-                      splits, to_string(options.rank), to_string(options.precision));
+          fmt::format("model {} data {} splits {} rank {} precision {} device {} reading {}",
+                      model_name, data_name, splits, to_string(options.rank),
+                      to_string(options.precision), options.device, reading);
       return cache.get(identity, [&] {
         if (!embedder) embedder.emplace(make_embedder());
         return embedder->embed(data, records, "embedding " + splits + ": " + row_name);
@@ -190,7 +245,8 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
   if (!options.baselines) return result;
 
   embed_rows("random-initialised encoder",
-             fmt::format("random {} {}", options.seed, fingerprint_file(model / "config.json")),
+             fmt::format("random {} {} {}", options.seed, fingerprint_file(model / "config.json"),
+                         fingerprint_file(model / "tokenizer.json")),
              [&] { return Embedder::random(description, options.seed, embedder_options); });
   result.rows.push_back(judged_row("6-mer counts", judge, [&] {
     return nearest_by_cosine(kmer_count_rows(data, keys, kBaselineKmer),
@@ -199,7 +255,6 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
   }));
   if (!profile) profile = resolve_anchor(options.anchor, data);
   if (profile) {
-    if (!data.anchored()) data.anchor(*profile);
     const AlignedSequences aligned_keys(data, keys, *profile);
     const AlignedSequences aligned_queries(data, queries, *profile);
     result.rows.push_back(judged_row("aligned identity", judge, [&] {
@@ -216,6 +271,16 @@ KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries
   LabelNumbers numbers;
   const auto load = [&](const EmbeddingFiles& files, std::vector<std::int32_t>& labels) {
     Matrix vectors = read_npy(files.vectors);
+    if (vectors.rows == 0 || vectors.cols == 0) {
+      throw UserError("{}: an array of shape ({}, {}): at least one vector is expected",
+                      files.vectors.string(), vectors.rows, vectors.cols);
+    }
+    const auto odd = std::find_if(vectors.values.begin(), vectors.values.end(),
+                                  [](float value) { return !std::isfinite(value); });
+    if (odd != vectors.values.end()) {
+      throw UserError("{}: row {} holds a number that is not finite\nMake that vector again.",
+                      files.vectors.string(), (odd - vectors.values.begin()) / vectors.cols);
+    }
     const std::vector<std::string> names = read_label_column(files.labels, options.rank);
     if (static_cast<std::int64_t>(names.size()) != vectors.rows) {
       throw UserError(
@@ -228,13 +293,22 @@ KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries
   };
   std::vector<std::int32_t> key_labels, query_labels;
   Matrix key_vectors = load(keys, key_labels), query_vectors = load(queries, query_labels);
+  const std::int64_t left_out = keep_labelled(key_vectors, key_labels);
+  if (key_vectors.rows == 0) {
+    throw UserError("{}: no key has a {} label", keys.labels.string(), to_string(options.rank));
+  }
   if (key_vectors.cols != query_vectors.cols) {
     throw UserError("{} has {} columns, {} has {}\nKeys and queries must come from the same model.",
                     keys.vectors.string(), key_vectors.cols, queries.vectors.string(),
                     query_vectors.cols);
   }
-  KnnResult result{options.rank,     keys.vectors.string(), queries.vectors.string(),
-                   key_vectors.rows, query_vectors.rows,    {}};
+  KnnResult result{options.rank,
+                   keys.vectors.string(),
+                   queries.vectors.string(),
+                   key_vectors.rows,
+                   query_vectors.rows,
+                   left_out,
+                   {}};
   const Judge judge(std::move(key_labels), std::move(query_labels), numbers.count());
   add_vector_rows(result, keys.vectors.stem().string(), judge, std::move(key_vectors),
                   std::move(query_vectors), options.centre);
@@ -253,6 +327,7 @@ std::string KnnResult::to_json() const {
   json["queries"] = queries;
   json["key_count"] = key_count;
   json["query_count"] = query_count;
+  json["left_out"] = left_out;
   json["rows"] = nlohmann::ordered_json::array();
   for (const KnnRow& row : rows) {
     nlohmann::ordered_json entry;
@@ -269,7 +344,7 @@ std::string KnnResult::to_json() const {
     entry["queries_per_second"] = row.queries_per_second;
     json["rows"].push_back(std::move(entry));
   }
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string KnnResult::to_text() const {

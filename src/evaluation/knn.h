@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analysis/classification.h"
+#include "sequence/reader.h"
 #include "sequence/record.h"
 #include "tensor/view.h"
 
@@ -27,6 +28,7 @@ struct KnnResult {
   Rank rank = Rank::kGenus;
   std::string keys, queries;  ///< what they are: splits or files
   std::int64_t key_count = 0, query_count = 0;
+  std::int64_t left_out = 0;  ///< records of these splits without a label, or without a token
   std::vector<KnnRow> rows;
 
   /// {"task": "knn", "rank", "keys", "queries", …, "rows": [{"name", "accuracy", …}]}
@@ -44,11 +46,14 @@ struct KnnOptions {
   DType precision = DType::kFloat32;
   std::filesystem::path cache;  ///< folder for embeddings; empty: none
   std::string device = "cpu";
-  std::string anchor = "auto";  ///< profile of the aligned-identity baseline if the model has none
+  /// How sequences are read: as the model was trained (auto), none, or by a profile FILE. The
+  /// aligned-identity baseline of a model without marker coordinates learns a profile of its own.
+  std::string anchor = "auto";
+  std::string marker_code = ReaderOptions().marker_code;
 };
 
-/// Embeds and searches. Throws UserError when model or data cannot be used, a split is missing, or
-/// no query has a label at the rank.
+/// Embeds and searches. Throws UserError when model or data cannot be used, a split is missing or
+/// on both sides, or no key or query has a label at the rank.
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data,
                        const KnnOptions& options);
 

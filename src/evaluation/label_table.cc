@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <string_view>
 
 #include "base/error.h"
+#include "sequence/text.h"
 
 namespace barcodemae {
 namespace {
@@ -43,23 +45,33 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
     throw UserError("{}: cannot be read, or is empty\nA TSV with a header line is expected.",
                     file.string());
   }
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   const std::vector<std::string> header = split_tabs(line);
   const std::vector<std::string> accepted = accepted_names(rank);
-  const auto found =
-      std::find_first_of(header.begin(), header.end(), accepted.begin(), accepted.end());
+  const auto found = std::find_first_of(header.begin(), header.end(), accepted.begin(),
+                                        accepted.end(), equals_ignoring_case);
   if (found == header.end()) {
-    throw UserError("{}:1: no column named {}\nIt has: {}", file.string(),
-                    fmt::join(accepted, " or "), fmt::join(header, ", "));
+    constexpr std::size_t kShown = 12;
+    const std::vector<std::string> shown(header.begin(),
+                                         header.begin() + std::min(header.size(), kShown));
+    throw UserError("{}:1: no column named {}\nIt has, between tabs: {}{}", file.string(),
+                    fmt::join(accepted, " or "), fmt::join(shown, ", "),
+                    header.size() > kShown ? ", …" : "");
   }
   const auto column = static_cast<std::size_t>(found - header.begin());
   std::vector<std::string> labels;
   for (std::int64_t number = 2; read_line(stream, line); ++number) {
-    std::vector<std::string> cells = split_tabs(line);
+    const std::vector<std::string> cells = split_tabs(line);
+    if (line.empty() && header.size() > 1 && stream.peek() == std::ifstream::traits_type::eof()) {
+      break;  // an empty last line is no row
+    }
     if (cells.size() <= column) {
       throw UserError("{}:{}: {} columns, but the header has {}", file.string(), number,
                       cells.size(), header.size());
     }
-    labels.push_back(std::move(cells[column]));
+    const std::string_view label = trim(cells[column]);
+    labels.emplace_back(is_missing_label(label) ? std::string_view() : label);
   }
   return labels;
 }

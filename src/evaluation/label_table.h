@@ -12,8 +12,9 @@
 
 namespace barcodemae {
 
-/// The column of one rank: one label per data row, empty when missing. Columns are named as in
-/// embed's X.tsv (the rank's name) or with an alias ("bin", "genus_name", …). Throws UserError when
+/// The column of one rank: one label per data row, empty when missing or a word for that ("None",
+/// "NA", …). Columns are named as in embed's X.tsv (the rank's name) or with an alias ("bin",
+/// "genus_name", …), in any case. Throws UserError when
 /// the file cannot be read, has no such column (naming those it has), or a row has too few columns
 /// (naming its line).
 std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank);

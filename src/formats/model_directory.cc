@@ -98,8 +98,10 @@ ModelDescription read_model_description(const fs::path& directory) {
   const auto read = [&](const char* name) {
     const std::string path = (directory / name).string();
     std::ifstream stream(path, std::ios::binary);
+    if (!stream || fs::is_directory(path)) {
+      throw UserError("{}: missing or not readable\nCopy the whole model folder.", path);
+    }
     std::string content{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream) throw UserError("{}: missing or not readable\nCopy the whole model folder.", path);
     return content;
   };
   std::error_code ignored;

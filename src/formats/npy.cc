@@ -227,7 +227,7 @@ void NpyWriter::flush() {
   buffer_.clear();
 }
 
-void NpyWriter::commit() {
+void NpyWriter::finish() {
   flush();
   constexpr auto kTextSize = static_cast<std::uint16_t>(kWrittenHeader - 10);
   std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}, {}), }}",
@@ -238,6 +238,12 @@ void NpyWriter::commit() {
       {'\x01', '\x00', static_cast<char>(kTextSize & 0xFF), static_cast<char>(kTextSize >> 8)};
   header += text + '\n';
   file_.write_at(0, header.data(), header.size());
+  file_.sync();
+  finished_ = true;
+}
+
+void NpyWriter::commit() {
+  if (!finished_) finish();
   file_.commit();
 }
 

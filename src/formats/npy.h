@@ -43,7 +43,10 @@ class NpyWriter {
   NpyWriter(const std::filesystem::path& path, std::int64_t cols, NpyType type = NpyType::kFloat32);
   void append(std::span<const float> row);
   std::int64_t rows() const { return rows_; }
-  /// Completes the header and makes the file appear. Throws UserError as AtomicFile does.
+  /// Completes the file on the disk, without making it appear yet. Throws UserError as AtomicFile
+  /// does.
+  void finish();
+  /// Makes it appear, finished or not before.
   void commit();
 
  private:
@@ -53,6 +56,7 @@ class NpyWriter {
   std::int64_t rows_ = 0, cols_;
   NpyType type_;
   std::string buffer_;
+  bool finished_ = false;
 };
 
 }  // namespace barcodemae

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/threads.h"
+#include "data/anchor.h"
 #include "data/batch.h"
 
 namespace barcodemae {
@@ -66,6 +67,8 @@ struct Embedder::State {
 
   /// With a backend and parameters of its own, not yet filled.
   static std::unique_ptr<State> make(ModelDescription description, const EmbedderOptions& options) {
+    SequenceCoder& coder = description.coder;
+    coder.profile = profile_to_read_by(options.anchor, coder.profile);
     auto state = std::make_unique<State>();
     state->own_backend = make_backend(options.device);
     state->own_parameters = std::make_unique<Parameters>(*state->own_backend);

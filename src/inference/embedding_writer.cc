@@ -31,10 +31,11 @@ class TextOutput {
     buffer_ += text;
     if (buffer_.size() >= kBuffer) flush();
   }
-  void commit() {
+  void finish() {
     flush();
-    file_.commit();
+    file_.sync();
   }
+  void commit() { file_.commit(); }
 
  private:
   void flush() {
@@ -111,6 +112,8 @@ void EmbeddingWriter::append(const Record& record, const Placement& placement,
 
 void EmbeddingWriter::commit(const std::vector<ReadReport::Skip>& skips) {
   Implementation& self = *implementation_;
+  self.text->finish();
+  if (self.npy) self.npy->finish();
   std::string list = "line\tid\treason\n";
   for (const ReadReport::Skip& skip : skips) {
     list += fmt::format("{}\t", skip.line);

@@ -120,11 +120,27 @@ bool parse_unite(const Fields& fields, Record& record) {
 
 bool is_binomial(std::string_view text) { return text.find(' ') != std::string_view::npos; }
 
-/// processid|genus|species, or processid|species and what may follow.
+bool is_epithet(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; });
+}
+
+std::string with_spaces(std::string_view text) {
+  std::string spaced(text);
+  std::replace(spaced.begin(), spaced.end(), '_', ' ');
+  return spaced;
+}
+
+/// processid|genus|species, the species with or without its genus, or processid|species and what
+/// may follow.
 void parse_bold(const Fields& fields, Record& record) {
   record.id = fields.values[0];
-  const std::string_view second = fields.values[1];
-  const std::string_view third = fields.count > 2 ? fields.values[2] : std::string_view();
+  const std::string second = with_spaces(fields.values[1]);
+  std::string third = fields.count > 2 ? with_spaces(fields.values[2]) : std::string();
+  if (fields.count == 3 && is_epithet(third) && !is_missing_label(third) &&
+      !is_missing_label(second) && !is_binomial(second)) {
+    third = second + " " + third;
+  }
   const auto set_species = [&](std::string_view name) {
     if (!names_no_species(name)) set_label(record, Rank::kSpecies, name);
     if (is_binomial(name)) set_label(record, Rank::kGenus, first_word(name));

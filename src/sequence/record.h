@@ -30,6 +30,11 @@ const char* to_string(Rank rank);
 /// Accepts the column names and "bin"; nullopt for anything else.
 std::optional<Rank> parse_rank(std::string_view name);
 
+/// The name of a split here: "validation" is BIOSCAN-5M's "val"; others are kept.
+inline std::string canonical_split(std::string_view name) {
+  return std::string(name == "validation" ? "val" : name);
+}
+
 /// One barcode as read: normalised sequence, labels where there are any (missing = empty).
 struct Record {
   std::string id;

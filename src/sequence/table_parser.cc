@@ -215,6 +215,12 @@ class TableParser : public RecordParser {
     for (std::size_t i = 0; i < std::min(header.size(), kShown); ++i) {
       shown.push_back(excerpt(header[i], 30));
     }
+    if (header.size() == 1 && header[0].find(';') != std::string::npos) {
+      throw UserError(
+          "{}, line {}: this table is separated by ';'.\n"
+          "Expected commas or tabs: export it again as CSV (comma) or TSV.",
+          lines_.source().name(), lines_.line());
+    }
     if (header.size() == 1) {
       throw UserError(
           "{}, line {}: '{}' begins neither FASTA ('>'), FASTQ ('@') nor a table of barcodes.\n"
@@ -243,7 +249,7 @@ class TableParser : public RecordParser {
     record.id = label(id_);
     for (std::size_t rank = 0; rank < kRankCount; ++rank) record.labels[rank] = label(ranks_[rank]);
     record.split = label(split_);
-    if (record.split == "validation") record.split = "val";
+    record.split = canonical_split(record.split);
     // "NA" is Namibia here.
     record.country = text(country_) == "None" ? std::string_view() : text(country_);
     SequenceNormaliser sequence(record.sequence);

@@ -74,7 +74,7 @@ void Arena::reserve(std::size_t bytes) {
   if (bytes > available) {
     throw UserError(
         "The activations of one step need {} of memory, but only {} are free.\n"
-        "Use a smaller --micro-batch (results stay comparable: gradients accumulate).",
+        "Use smaller batches: pretrain --micro-batch (gradients accumulate), embed --batch.",
         format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available)));
   }
   memory_ = static_cast<std::byte*>(backend_.allocate(bytes));

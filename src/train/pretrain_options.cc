@@ -166,6 +166,10 @@ std::vector<PretrainField> make_fields() {
   table.text(
       "splits", FIELD(splits), "NAME,…",
       "Splits to train on; default: pretrain, or all but 1 % where there is no split column");
+  table
+      .text("marker-code", FIELD(marker_code), "CODE",
+            "Only records of this marker_code, where the file has that column")
+      .may_change = true;  // the data's fingerprint tells
   table.text("anchor", FIELD(anchor), "auto|none|FILE",
              "Marker coordinates: learned when they explain 80 % of the records, none (the paper), "
              "or a profile from a file");

@@ -13,6 +13,7 @@
 
 #include "data/batch.h"
 #include "nn/config.h"
+#include "sequence/reader.h"
 #include "train/schedule.h"
 
 namespace barcodemae {
@@ -21,7 +22,8 @@ namespace barcodemae {
 struct PretrainOptions {
   std::string preset = "small";
 
-  std::string splits;  ///< comma-separated; empty: `pretrain` where there is a split column
+  std::string splits;  ///< joined with + or ,; empty: `pretrain` where there is a split column
+  std::string marker_code = ReaderOptions().marker_code;
   std::string anchor = "auto";  ///< auto, none, or a file with a profile
 
   ModelConfig model;

@@ -12,6 +12,7 @@
 #include "data/packing.h"
 #include "data/sampling.h"
 #include "data/site_frequencies.h"
+#include "data/splits.h"
 #include "sequence/reader.h"
 
 namespace barcodemae {
@@ -45,7 +46,7 @@ std::vector<std::int64_t> intersection(const std::vector<std::int64_t>& a,
 /// The splits that are trained on, in a data set with a split column.
 std::vector<std::string> training_splits(const PretrainOptions& options) {
   return options.splits.empty() ? std::vector<std::string>{kDefaultSplit}
-                                : parse_splits(options.splits);
+                                : parse_splits(options.splits, "--splits");
 }
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -72,13 +73,17 @@ void select_queries_and_keys(const Dataset& data, const PretrainOptions& options
 }
 
 Dataset load_splits(const std::filesystem::path& file, const PretrainOptions& options) {
-  if (file == "-") {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(file, ignored);
+  if (file == "-" || std::filesystem::is_fifo(status) ||
+      std::filesystem::is_character_file(status)) {
     throw UserError(
-        "DATA - : pretraining must be able to read its data again when it is resumed\n"
-        "Give a file.");
+        "DATA {}: pretraining must be able to read its data again when it is resumed\n"
+        "Give a file.",
+        file.string());
   }
-  Dataset::LoadOptions load;
-  if (RecordReader(file).has_splits()) {
+  Dataset::LoadOptions load{.reader = {options.marker_code}};
+  if (RecordReader(file, load.reader).has_splits()) {
     load.splits = training_splits(options);
     load.optional_splits = {"val", "val_unseen", "train"};
   } else if (!options.splits.empty()) {
@@ -89,21 +94,6 @@ Dataset load_splits(const std::filesystem::path& file, const PretrainOptions& op
 }
 
 }  // namespace
-
-std::vector<std::string> parse_splits(std::string_view text) {
-  std::vector<std::string> names;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    const std::string name(text.substr(0, comma));
-    if (name.empty() || contains(names, name)) {
-      throw UserError("--splits: '{}' is {}\nGive names such as pretrain,train.", name,
-                      name.empty() ? "empty" : "named twice");
-    }
-    names.push_back(name);
-    if (comma == std::string_view::npos) return names;
-    text.remove_prefix(comma + 1);
-  }
-}
 
 RecordSelection select_records(const Dataset& data, const PretrainOptions& options) {
   RecordSelection selection;

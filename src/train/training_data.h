@@ -23,9 +23,6 @@ struct RecordSelection {
   std::vector<std::int64_t> queries, keys;
 };
 
-/// "pretrain,train" as names. Throws UserError when one is empty or repeated.
-std::vector<std::string> parse_splits(std::string_view text);
-
 /// With a split column: `options.splits` (default `pretrain`) to train on; `val`, or 1 % of the
 /// training records when there is no `val` or it is trained on, to validate. Without: 1 % is held
 /// out. Samples are bounded by options.validate_… and depend on the seed alone. Throws UserError

@@ -14,6 +14,7 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+const std::string kModel = BARCODEMAE_TEST_DATA "/golden/format_1/run";
 constexpr const char* kHeader = "processid,genus,species,split,dna_barcode\n";
 
 /// Runs and expects a refusal whose message contains `named`.
@@ -55,6 +56,8 @@ class BadFile : public testing::Test {
     const auto before = folder_.names();
     expect_refused({"pretrain", file, "--out", folder_ / "run", "--preset", "tiny", "--steps", "2"},
                    named);
+    expect_refused({"embed", kModel, file, "--out", folder_ / "x.npy"}, named);
+    expect_refused({"evaluate", "knn", kModel, file, "--no-cache"}, named);
     EXPECT_EQ(folder_.names(), before) << "nothing half-written";
   }
   ScratchFolder folder_;
@@ -92,10 +95,10 @@ TEST_F(BadFile, Folder) { expect_all_refuse(folder_ / ".", "directory"); }
 TEST(BadOption, IsNamed) {
   const ScratchFolder folder;
   const std::string data = folder.write("data.csv", small_table(30));
-  const auto pretrain = [&](const std::string& option, const std::string& value) {
-    // Without the dashes: a message may name the thing rather than the option.
+  const auto pretrain = [&](const std::string& option, const std::string& value,
+                            const std::string& named = "") {
     expect_refused({"pretrain", data, "--out", folder / "run", "--preset", "tiny", option, value},
-                   option.substr(2));
+                   named.empty() ? option : named);
   };
   pretrain("--steps", "0");
   pretrain("--steps", "-3");
@@ -107,10 +110,10 @@ TEST(BadOption, IsNamed) {
   pretrain("--dropout", "1");
   pretrain("--k", "0");
   pretrain("--k", "40");
-  pretrain("--heads", "7");
+  pretrain("--heads", "7", "encoder heads is 7");
   pretrain("--minutes", "0");
   pretrain("--epochs", "x");
-  pretrain("--splits", "splits-nowhere");
+  pretrain("--splits", "splits-nowhere", "no record of split \"splits-nowhere\"");
   pretrain("--threads", "0");
   pretrain("--precision", "f8");
   pretrain("--unheard-of", "1");
@@ -123,12 +126,15 @@ TEST(BadOption, IsNamed) {
   simulate("--records", "0");
   simulate("--records", "-1");
   simulate("--seed", "x");
+  simulate("--seed", "-1");
+  simulate("--threads", "1.5");
+  simulate("--config", folder / ".");
   EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
 }
 
 TEST(BadOption, NoCommandAndUnknownCommand) {
   EXPECT_EQ(run_barcodemae({}).exit_code, 2);
-  EXPECT_EQ(run_barcodemae({"pretrian"}).exit_code, 2);
+  expect_refused({"pretrian"}, "unknown command 'pretrian'");
   EXPECT_EQ(run_barcodemae({"--help"}).exit_code, 0);
   EXPECT_EQ(run_barcodemae({"--version"}).exit_code, 0);
 }
@@ -136,6 +142,26 @@ TEST(BadOption, NoCommandAndUnknownCommand) {
 TEST(FullDisk, IsReportedAndLeavesNothing) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "skipped: no /dev/full";
   expect_refused({"simulate", "--records", "2000", "--out", "/dev/full"}, "/dev/full");
+}
+
+TEST(BadQuestion, IsRefusedBeforeTheWork) {
+  const ScratchFolder folder;
+  const std::string data = folder / "data.csv";
+  ASSERT_EQ(run_barcodemae({"simulate", "--records", "300", "--out", data}).exit_code, 0);
+  const auto evaluate = [&](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> all = {"evaluate", "knn", kModel, data, "--no-cache"};
+    all.insert(all.end(), options.begin(), options.end());
+    expect_refused(all, named);
+  };
+  evaluate({"--keys", "train+tset"}, "--keys tset");
+  evaluate({"--queries", "nothing"}, "Splits of the file: ");
+  evaluate({"--keys", "train", "--queries", "val,train"}, "train is in both");
+  evaluate({"--rank", "subspecies"}, "--rank subspecies");
+  evaluate({"--anchor", folder / "none.json"}, "none.json");
+  evaluate({"--json", "/no/such/folder/x.json"}, "Create the folder first");
+  expect_refused({"embed", kModel, data, "--split", "tset", "--out", folder / "x.npy"}, "tset");
+  expect_refused({"embed", kModel, data, "--dtype", "float16", "--out", folder / "x.tsv"}, "x.tsv");
+  EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
 }
 
 TEST(BadModel, IsNamedByEveryCommandThatLoadsOne) {

@@ -54,6 +54,23 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
        folder / "q.npy", folder / "q.tsv", "--json", external});
   EXPECT_EQ(nlohmann::json::parse(read_text(external))["rows"][0]["accuracy"], rows[0]["accuracy"]);
 
+  // The encoder alone, rounded to bfloat16, in a folder of its own.
+  run({"export", folder / "model", "--out", folder / "small"});
+  EXPECT_LT(std::filesystem::file_size(folder / "small/model.safetensors"),
+            0.6 * std::filesystem::file_size(folder / "model/model.safetensors"));
+  run({"embed", folder / "small", data, "--split", "test_unseen", "--out", folder / "s.npy"});
+  const Matrix rounded = read_npy(folder / "s.npy");
+  ASSERT_EQ(rounded.values.size(), queries.values.size());
+  for (std::size_t i = 0; i < rounded.values.size(); ++i) {
+    ASSERT_NEAR(rounded.values[i], queries.values[i], 0.1);
+  }
+  EXPECT_EQ(run_barcodemae({"export", folder / "model", "--out", folder / "small"}).exit_code, 2);
+
+  // Read as they are, the same barcodes get other vectors.
+  run({"embed", folder / "model", data, "--split", "train", "--anchor", "none", "--out",
+       folder / "raw.npy"});
+  EXPECT_NE(read_npy(folder / "raw.npy").values, read_npy(folder / "k.npy").values);
+
   EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("64"));
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -72,11 +73,25 @@ TEST_F(EmbeddingsMadeElsewhere, CentringRemovesACommonComponent) {
   EXPECT_EQ(result.rows[1].scores.correct, 1);
 }
 
+TEST_F(EmbeddingsMadeElsewhere, RowsWithoutALabelAnswerNothing) {
+  // The nearest key has no label; "None" is what pandas writes for that.
+  const auto keys = files("k", {3, 2, {1, 0, 1, 0.1f, 0, 1}}, "genus\nNone\nAus\nBus\n");
+  const auto queries = files("q", {2, 2, {1, 0, 1, 0}}, "genus\nAus\nNaN\n");
+  const KnnResult result = evaluate_knn(keys, queries, {});
+  EXPECT_EQ(result.key_count, 2);
+  EXPECT_EQ(result.left_out, 1);
+  EXPECT_EQ(result.rows[0].scores.queries, 1);
+  EXPECT_EQ(result.rows[0].scores.correct, 1);
+}
+
 TEST_F(EmbeddingsMadeElsewhere, MismatchesAreNamed) {
   const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nBus\n");
   EXPECT_THAT(refusal(keys, files("short", {2, 2, {1, 0, 0, 1}}, "genus\nAus\n")),
               HasSubstr("2 vectors"));
   EXPECT_THAT(refusal(keys, files("wide", {1, 3, {1, 0, 0}}, "genus\nAus\n")), HasSubstr("3"));
+  EXPECT_THAT(refusal(keys, files("nan", {1, 2, {1, std::nanf("")}}, "genus\nAus\n")),
+              HasSubstr("not finite"));
+  EXPECT_THAT(refusal(files("none", {0, 2, {}}, "genus\n"), keys), HasSubstr("shape (0, 2)"));
   EXPECT_THAT(refusal(keys, files("no-column", {1, 2, {1, 0}}, "id\tfamily\n1\tA\n")),
               HasSubstr("no column named genus"));
   EXPECT_THAT(refusal(keys, files("unlabelled", {1, 2, {1, 0}}, "genus\n\n")),
@@ -87,6 +102,8 @@ TEST_F(EmbeddingsMadeElsewhere, LabelColumnsHaveAliases) {
   std::ofstream(folder_ / "a.tsv") << "id\tbin_uri\tgenus_name\nx\tBOLD:AAA\tAus\n";
   EXPECT_THAT(read_label_column(folder_ / "a.tsv", Rank::kBin), ElementsAre("BOLD:AAA"));
   EXPECT_THAT(read_label_column(folder_ / "a.tsv", Rank::kGenus), ElementsAre("Aus"));
+  std::ofstream(folder_ / "excel.tsv") << "\xEF\xBB\xBFId\tGenus\r\nx\tAus\r\n\r\n";
+  EXPECT_THAT(read_label_column(folder_ / "excel.tsv", Rank::kGenus), ElementsAre("Aus"));
   std::ofstream(folder_ / "b.tsv") << "id\tgenus\nx\n";
   EXPECT_THROW(read_label_column(folder_ / "b.tsv", Rank::kGenus), UserError);
 }

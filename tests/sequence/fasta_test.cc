@@ -57,13 +57,15 @@ INSTANTIATE_TEST_SUITE_P(
                    "Fungi", "", "Candida", "", "SH12.09FU"},
         HeaderCase{"Candida_alba|KY1|SH12.09FU|reps|k__Fungi;g__Candida;s__Candida_alba", "KY1",
                    "Fungi", "", "Candida", "Candida alba", "SH12.09FU"}));
-INSTANTIATE_TEST_SUITE_P(BarcodeBert, FastaHeader,
-                         ::testing::Values(HeaderCase{"P1|Apis|Apis mellifera", "P1", "", "",
-                                                      "Apis", "Apis mellifera", ""},
-                                           HeaderCase{"P1|Apis|", "P1", "", "", "Apis", "", ""},
-                                           HeaderCase{"P1||Apis mellifera", "P1", "", "", "Apis",
-                                                      "Apis mellifera", ""},
-                                           HeaderCase{"P1||", "P1", "", "", "", "", ""}));
+INSTANTIATE_TEST_SUITE_P(
+    BarcodeBert, FastaHeader,
+    ::testing::Values(
+        HeaderCase{"P1|Apis|Apis mellifera", "P1", "", "", "Apis", "Apis mellifera", ""},
+        HeaderCase{"P1|Apis|Apis_mellifera", "P1", "", "", "Apis", "Apis mellifera", ""},
+        HeaderCase{"P1|Apis|mellifera", "P1", "", "", "Apis", "Apis mellifera", ""},
+        HeaderCase{"P1|Apis|", "P1", "", "", "Apis", "", ""},
+        HeaderCase{"P1||Apis mellifera", "P1", "", "", "Apis", "Apis mellifera", ""},
+        HeaderCase{"P1||", "P1", "", "", "", "", ""}));
 INSTANTIATE_TEST_SUITE_P(
     Bold, FastaHeader,
     ::testing::Values(HeaderCase{"P1 |Apis mellifera", "P1", "", "", "Apis", "Apis mellifera", ""},

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cpu/gemm.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
 #include <compare>
@@ -20,6 +18,7 @@
 #include "backend/cpu/row_blocks.h"
 #include "base/error.h"
 #include "base/machine.h"
+#include "base/one_openmp_thread.h"
 #include "base/threads.h"
 
 namespace barcodemae::cpu {
@@ -36,19 +35,6 @@ const dnnl::engine& engine() {
 dnnl::memory::data_type onednn_type(DType type) {
   return type == DType::kBFloat16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
-
-// oneDNN plans and runs for as many threads as OpenMP would start; we want one, inside and outside
-// of our own parallel regions.
-class OneThread {
- public:
-  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
 
 // A product as oneDNN is asked for it: c [rows, cols] (+)= a [rows, inner] · b [inner, cols].
 struct Shape {
@@ -69,7 +55,7 @@ struct Product {
 
 Product make_product(const Shape& shape) {
   using Tag = dnnl::memory::format_tag;
-  const OneThread one_thread;
+  const OneOpenMpThread one_thread;
   const auto type = onednn_type(shape.type);
   Product product;
   product.c = {
@@ -119,7 +105,7 @@ dnnl::memory wrap(const dnnl::memory::desc& description, const void* data) {
 void execute(const Product& product, void* c, const void* a, const void* b, const float* bias) {
   static thread_local dnnl::stream stream(engine());
   static thread_local Buffer scratch;
-  const OneThread one_thread;
+  const OneOpenMpThread one_thread;
   const dnnl::memory::desc scratch_description({static_cast<dnnl::memory::dim>(product.scratch)},
                                                dnnl::memory::data_type::u8,
                                                dnnl::memory::format_tag::a);
@@ -216,7 +202,7 @@ void WeightMatrix::pack(const float* source, bool transposed) {
     return;
   }
   using Tag = dnnl::memory::format_tag;
-  const OneThread one_thread;
+  const OneOpenMpThread one_thread;
   dnnl::stream stream(engine());
   dnnl::memory from =
       wrap({{inner_, cols_}, dnnl::memory::data_type::f32, transposed ? Tag::ba : Tag::ab}, source);

@@ -29,7 +29,8 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
 [[noreturn]] void not_enough(std::size_t bytes) {
   throw UserError(
       "{} bytes ({}) of memory are needed at once, but only {} are free.\n"
-      "Use a smaller --micro-batch or a smaller --preset, or a machine with more memory.",
+      "Use smaller batches (pretrain --micro-batch, embed --batch), a smaller model, or a machine "
+      "with more memory.",
       bytes, format_bytes(static_cast<double>(bytes)),
       format_bytes(static_cast<double>(available_memory_bytes())));
 }

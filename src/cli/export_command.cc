@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "backend/backends.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/command.h"
+#include "cli/common_options.h"
+#include "formats/model_directory.h"
+#include "nn/encoder.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ExportOptions {
+  std::string model, out, dtype = "bfloat16";
+};
+
+void run(const ExportOptions& options) {
+  const fs::path directory = find_model(options.model);
+  std::error_code ignored;
+  if (fs::exists(options.out, ignored)) {
+    throw UserError("--out {}: it is there already\nGive the name of a new folder.", options.out);
+  }
+  const ModelDescription description = read_model_description(directory);
+  const std::unique_ptr<Backend> backend = make_backend("cpu");
+  Parameters parameters(*backend);
+  const Encoder encoder(parameters, description.config);
+  parameters.allocate(/*training=*/false);
+  load_encoder(directory, parameters);
+  const WeightType type =
+      options.dtype == "bfloat16" ? WeightType::kBFloat16 : WeightType::kFloat32;
+  write_directory_atomically(options.out, [&](const fs::path& folder) {
+    write_model(folder, description, parameters, /*pretraining=*/false, type);
+  });
+  const WeightSummary written = summarise_weights(options.out);
+  log_info("{}: the encoder, {} parameters in {}, {}", options.out,
+           format_count(written.parameters), written.type,
+           format_bytes(static_cast<double>(written.bytes)));
+}
+
+}  // namespace
+
+void add_export_command(CLI::App& application) {
+  CLI::App& command = *application.add_subcommand(
+      "export", "Copy a model's encoder alone, to share or to ship: no decoder, no training state");
+  auto options = std::make_shared<ExportOptions>();
+  command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
+      ->required();
+  command.add_option("--out", options->out, "Folder to make")->required()->type_name("DIR");
+  command
+      .add_option("--dtype", options->dtype,
+                  "Numbers of model.safetensors: bfloat16 halves the file, float32 keeps every bit")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
+  add_common_options(command);
+  command.footer(
+      "Examples:\n"
+      "  barcodemae export runs/small --out models/coi-small\n"
+      "  barcodemae export runs/base --out shared/base --dtype float32");
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace barcodemae

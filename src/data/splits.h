@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace barcodemae {
+
+/// Names joined with "+" or ",", as --splits, --keys and --queries take them. Throws UserError,
+/// naming `option`, for an empty or repeated name.
+std::vector<std::string> parse_splits(std::string_view text, std::string_view option);
+
+}  // namespace barcodemae
