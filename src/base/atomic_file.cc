@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -26,13 +27,6 @@ namespace {
   throw UserError("cannot write {}: {}\n{}", path.string(), std::strerror(error), advice);
 }
 
-/// A name beside `path` that no other process uses.
-fs::path temporary_beside(const fs::path& path) {
-  fs::path temporary = path;
-  temporary += fmt::format(".{}.tmp", ::getpid());
-  return temporary;
-}
-
 /// Makes a rename in `folder` survive a power cut.
 void sync_path(const fs::path& path, int flags) {
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
@@ -45,6 +39,26 @@ void sync_path(const fs::path& path, int flags) {
 
 fs::path parent_folder(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+/// Gives `temporary` the name `path`. A folder of that name is then called `temporary`, or
+/// replaced_beside(temporary).
+void take_name(const fs::path& temporary, const fs::path& path) {
+  if (!fs::exists(fs::symlink_status(path))) {
+    fs::rename(temporary, path);
+    return;
+  }
+  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    return;
+  }
+  const fs::path replaced = replaced_beside(temporary);  // NFS, some FUSE file systems, old kernels
+  fs::remove_all(replaced);
+  fs::rename(path, replaced);
+  std::error_code error;
+  fs::rename(temporary, path, error);
+  if (!error) return;
+  fs::rename(replaced, path);
+  throw fs::filesystem_error("rename", temporary, path, error);
 }
 
 }  // namespace
@@ -62,6 +76,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   } else {
     if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);
     temporary_ = temporary_beside(path_);
+    registered_.emplace(temporary_);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   }
   if (descriptor_ < 0) throw_write_error(path_, errno);
@@ -118,6 +133,7 @@ void AtomicFile::commit() {
     ::unlink(temporary_.c_str());
     throw_write_error(path_, error);
   }
+  registered_.reset();
   sync_path(parent_folder(path_), O_RDONLY | O_DIRECTORY);
 }
 
@@ -141,8 +157,7 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
 void write_directory_atomically(const fs::path& path,
                                 const std::function<void(const fs::path&)>& fill) {
   const fs::path temporary = temporary_beside(path);
-  fs::path replaced = temporary;
-  replaced += ".old";
+  std::error_code ignored;
   try {
     fs::remove_all(temporary);
     fs::create_directories(temporary);
@@ -151,16 +166,14 @@ void write_directory_atomically(const fs::path& path,
       if (entry.is_regular_file()) sync_path(entry.path(), O_RDONLY);
     }
     sync_path(temporary, O_RDONLY | O_DIRECTORY);
-    if (fs::exists(path)) fs::rename(path, replaced);
-    fs::rename(temporary, path);
+    take_name(temporary, path);
     sync_path(parent_folder(path), O_RDONLY | O_DIRECTORY);
-    fs::remove_all(replaced);
+    fs::remove_all(temporary, ignored);
+    fs::remove_all(replaced_beside(temporary), ignored);
   } catch (const fs::filesystem_error& error) {
-    std::error_code ignored;
     fs::remove_all(temporary, ignored);
     throw_write_error(path, error.code().value());
   } catch (...) {
-    std::error_code ignored;
     fs::remove_all(temporary, ignored);
     throw;
   }

@@ -4,8 +4,10 @@
 
 #include <filesystem>
 #include <functional>
-#include <iosfwd>
+#include <optional>
 #include <string_view>
+
+#include "base/temporary_files.h"
 
 namespace barcodemae {
 
@@ -34,6 +36,7 @@ class AtomicFile {
 
  private:
   std::filesystem::path path_, temporary_;  // no temporary_: written as bytes come
+  std::optional<RegisteredTemporary> registered_;
   int descriptor_ = -1;
 };
 
@@ -45,7 +48,9 @@ void require_writable(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
 /// Makes the folder `path` appear with everything `fill(temporary folder)` puts into it, synced; an
-/// existing folder of that name is replaced. Throws UserError as AtomicFile does.
+/// existing folder of that name is replaced: whenever the process is killed, one of the two is
+/// there (where the file system cannot exchange names, after remove_leftovers()). Throws UserError
+/// as AtomicFile does.
 void write_directory_atomically(const std::filesystem::path& path,
                                 const std::function<void(const std::filesystem::path&)>& fill);
 

@@ -7,14 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 #include <string>
 #include <thread>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 
 #if defined(__x86_64__)
@@ -70,14 +71,23 @@ SimdLevel detect_simd() { return SimdLevel::kScalar; }
 
 #endif
 
+/// oneDNN's level is set to ours, which would make its own variable mean nothing.
+SimdLevel onednn_limit() {
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+    if (const char* value = std::getenv(name); value && *value) return simd_within_isa(value);
+  }
+  return SimdLevel::kAmx;
+}
+
 SimdLevel choose_simd() {
-  const SimdLevel detected = detect_simd();
+  const SimdLevel detected = std::min(detect_simd(), onednn_limit());
   const char* wanted = std::getenv("BARCODEMAE_SIMD");
   if (wanted == nullptr || *wanted == '\0') return detected;
   for (const SimdLevel level : kLevels) {
     if (std::string(wanted) != to_string(level)) continue;
     if (level > detected) {
-      throw UserError("BARCODEMAE_SIMD={}: this machine has no more than {}", wanted,
+      throw UserError("BARCODEMAE_SIMD={}: this machine{} has no more than {}", wanted,
+                      onednn_limit() == SimdLevel::kAmx ? "" : " under ONEDNN_MAX_CPU_ISA",
                       to_string(detected));
     }
     return level;
@@ -85,48 +95,13 @@ SimdLevel choose_simd() {
   throw UserError("BARCODEMAE_SIMD={}: choose scalar, avx2, avx512, avx512bf16 or amx", wanted);
 }
 
-std::string read_first_line(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-/// Cores by cgroup quota (version 2, then 1), unlimited when there is none.
-double cgroup_cores() {
-  const std::string v2 = read_first_line("/sys/fs/cgroup/cpu.max");  // "200000 100000" or "max …"
-  if (!v2.empty() && v2.compare(0, 3, "max") != 0) {
-    char* rest = nullptr;
-    const double quota = std::strtod(v2.c_str(), &rest);
-    const double period = std::strtod(rest, nullptr);
-    if (quota > 0 && period > 0) return quota / period;
-  }
-  const double quota = std::atof(read_first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").c_str());
-  const double period = std::atof(read_first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us").c_str());
-  if (quota > 0 && period > 0) return quota / period;
-  return std::numeric_limits<double>::infinity();
-}
-
 int usable_cores() {
   int cores = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) == 0) cores = CPU_COUNT(&set);
-  const double quota = cgroup_cores();
+  const double quota = read_cgroup_limits().cores;
   if (quota < cores) cores = static_cast<int>(std::lround(quota));
   return std::max(1, cores);
-}
-
-std::size_t cgroup_memory(const char* v2_file, const char* v1_file) {
-  for (const char* path : {v2_file, v1_file}) {
-    const std::string line = read_first_line(path);
-    if (line.empty() || line == "max") continue;
-    return static_cast<std::size_t>(std::strtoull(line.c_str(), nullptr, 10));
-  }
-  return std::numeric_limits<std::size_t>::max();
-}
-
-std::size_t memory_limit() {
-  return cgroup_memory("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes");
 }
 
 /// A value of a "Name:   12345 kB" table, in bytes; 0 when it is not there.
@@ -158,11 +133,24 @@ const Machine& machine() {
     Machine found;
     found.cpu_model = cpu_model();
     found.cores = usable_cores();
-    found.memory_bytes = std::min(read_kilobytes("/proc/meminfo", "MemTotal:"), memory_limit());
+    found.memory_bytes =
+        std::min(read_kilobytes("/proc/meminfo", "MemTotal:"), read_cgroup_limits().memory_bytes);
     found.simd = choose_simd();
     return found;
   }();
   return instance;
+}
+
+SimdLevel simd_within_isa(std::string isa) {
+  std::transform(isa.begin(), isa.end(), isa.begin(),
+                 [](unsigned char letter) { return static_cast<char>(std::toupper(letter)); });
+  if (isa == "SSE41" || isa == "AVX") return SimdLevel::kScalar;
+  if (isa.starts_with("AVX2")) return SimdLevel::kAvx2;
+  if (isa == "AVX512_CORE" || isa == "AVX512_CORE_VNNI" || isa.starts_with("AVX512_MIC")) {
+    return SimdLevel::kAvx512;
+  }
+  if (isa == "AVX512_CORE_BF16" || isa == "AVX512_CORE_FP16") return SimdLevel::kAvx512Bf16;
+  return SimdLevel::kAmx;
 }
 
 const char* to_string(SimdLevel level) {
@@ -182,13 +170,8 @@ const char* to_string(SimdLevel level) {
 }
 
 std::size_t available_memory_bytes() {
-  const std::size_t free_in_machine = read_kilobytes("/proc/meminfo", "MemAvailable:");
-  const std::size_t limit = memory_limit();
-  if (limit == std::numeric_limits<std::size_t>::max()) return free_in_machine;
-  std::size_t used =
-      cgroup_memory("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes");
-  if (used == std::numeric_limits<std::size_t>::max()) used = 0;
-  return std::min(free_in_machine, limit > used ? limit - used : 0);
+  return std::min(read_kilobytes("/proc/meminfo", "MemAvailable:"),
+                  read_cgroup_limits().free_memory_bytes);
 }
 
 std::size_t peak_memory_bytes() {

@@ -12,6 +12,7 @@
 
 #include "barcodemae_version.h"
 #include "base/error.h"
+#include "base/temporary_files.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
 
@@ -77,6 +78,7 @@ int run(int argc, char** argv) {
 }  // namespace barcodemae
 
 int main(int argc, char** argv) {
+  barcodemae::remove_temporaries_on_signals();
   try {
     return barcodemae::run(argc, argv);
   } catch (const barcodemae::UserError& error) {

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "nn/presets.h"
 #include "train/interruption.h"
 #include "train/pretrain.h"
+#include "train/run_directory.h"
 
 namespace barcodemae {
 namespace {
@@ -42,6 +44,11 @@ std::string default_text(const PretrainField& field, const std::vector<PretrainO
 
 void run(const PretrainCommand& command) {
   PretrainOptions options = resolve_pretrain_options(command.given);
+  // What was the faster when the run began is what it goes on with.
+  if (const auto begun = read_run(command.out); begun && options.precision == "auto") {
+    const nlohmann::json stored = begun->options.value("precision", nlohmann::ordered_json());
+    if (stored.is_string()) options.precision = stored.get<std::string>();
+  }
   const ComputeOptions compute{options.precision, options.device};
   const DType activation = compute.activation();
   options.precision = activation == DType::kBFloat16 ? "bf16" : "f32";
@@ -50,8 +57,12 @@ void run(const PretrainCommand& command) {
 
   int signal = 0;
   {
-    const InterruptionGuard guard;
-    const auto stop = [](std::int64_t) { return InterruptionGuard::received() != 0; };
+    // Until the training asks for the first time there is nothing to save: signals end it at once.
+    std::optional<InterruptionGuard> guard;
+    const auto stop = [&](std::int64_t) {
+      if (!guard) guard.emplace();
+      return InterruptionGuard::received() != 0;
+    };
     if (pretrain(command.data, command.out, options, *backend, activation, stop) ==
         PretrainOutcome::kInterrupted) {
       signal = InterruptionGuard::received();

@@ -64,16 +64,15 @@ void load_tensors(const SafetensorsFile& file, const std::string& prefix, Parame
 
 void write_tensors(const std::filesystem::path& path, const Parameters& parameters, bool encoder,
                    WeightType type) {
-  std::vector<std::vector<float>> values;
   std::vector<TensorToWrite> tensors;
   for (const Parameters::NamedShape& tensor : parameters.names()) {
     if (is_encoder_tensor(tensor.name) != encoder) continue;
-    values.push_back(parameters.download(tensor.name));
     tensors.push_back({tensor.name,
                        type == WeightType::kBFloat16 ? StoredType::kBF16 : StoredType::kF32,
                        stored_shape(tensor),
-                       values.back(),
-                       {}});
+                       {},
+                       {},
+                       [&parameters, name = tensor.name] { return parameters.download(name); }});
   }
   // transformers refuses a file that does not say which framework's layout it has.
   write_safetensors(path, tensors,

@@ -67,6 +67,12 @@ const TypeInfo& info_of(StoredType type) {
   BARCODEMAE_CHECK(false, "no such type can be written");
 }
 
+std::size_t elements(const TensorToWrite& tensor) {
+  std::size_t product = 1;
+  for (const std::int64_t dimension : tensor.shape) product *= static_cast<std::size_t>(dimension);
+  return product;
+}
+
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
@@ -300,13 +306,12 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   std::size_t end = 0;
   for (const TensorToWrite* tensor : ordered) {
     const TypeInfo& info = info_of(tensor->type);
-    std::size_t elements = 1;
-    for (const std::int64_t dimension : tensor->shape)
-      elements *= static_cast<std::size_t>(dimension);
-    const std::size_t size = elements * static_cast<std::size_t>(info.bits) / 8;
-    BARCODEMAE_CHECK(tensor->floats.size() == elements || tensor->raw.size() == size,
-                     "tensor \"{}\" has the shape {} but {} values", tensor->name,
-                     shape_text(tensor->shape), tensor->floats.size());
+    const std::size_t count = elements(*tensor);
+    const std::size_t size = count * static_cast<std::size_t>(info.bits) / 8;
+    BARCODEMAE_CHECK(
+        tensor->make_floats || tensor->floats.size() == count || tensor->raw.size() == size,
+        "tensor \"{}\" has the shape {} but {} values", tensor->name, shape_text(tensor->shape),
+        tensor->floats.size());
     header[tensor->name] = {
         {"dtype", info.name}, {"shape", tensor->shape}, {"data_offsets", {end, end + size}}};
     end += size;
@@ -320,7 +325,12 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   file.write(text);
   std::vector<std::uint16_t> halves;
   for (const TensorToWrite* tensor : ordered) {
-    const std::span<const float> floats = tensor->floats;
+    const std::vector<float> made =
+        tensor->make_floats ? tensor->make_floats() : std::vector<float>{};
+    const std::span<const float> floats = tensor->make_floats ? std::span(made) : tensor->floats;
+    BARCODEMAE_CHECK(!tensor->make_floats || made.size() == elements(*tensor),
+                     "tensor \"{}\" has the shape {} but {} values", tensor->name,
+                     shape_text(tensor->shape), made.size());
     if (floats.empty()) {
       file.write(tensor->raw.data(), tensor->raw.size());
     } else if (tensor->type == StoredType::kF32) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -52,14 +53,15 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/// One tensor to write. Floats are converted to `type` (kF32, kF16, kBF16); other types are given
-/// as raw bytes.
+/// One tensor to write. Floats are converted to `type` (kF32, kF16, kBF16), or made when their turn
+/// comes, so that not all tensors are in memory at once; other types are given as raw bytes.
 struct TensorToWrite {
   std::string name;
   StoredType type = StoredType::kF32;
   std::vector<std::int64_t> shape;
   std::span<const float> floats;
   std::span<const std::byte> raw;
+  std::function<std::vector<float>()> make_floats = {};
 };
 
 /// Writes atomically, in the reference writer's order (descending alignment, then name).

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -25,6 +26,12 @@ std::vector<std::int32_t> fill_sequences(const WorstBatch& batch, std::int64_t t
 PackedBatch full_batch(const WorstBatch& batch, std::int32_t id) {
   BARCODEMAE_CHECK(batch.sequences > 0 && batch.tokens > 0, "{} sequences of {} tokens",
                    batch.sequences, batch.tokens);
+  constexpr std::int64_t kMostTokens = std::numeric_limits<std::int32_t>::max();
+  if (batch.sequences > kMostTokens / batch.tokens) {
+    throw UserError(
+        "{} barcodes of up to {} tokens at a time are too many\nGive --micro-batch {} or less.",
+        batch.sequences, batch.tokens, kMostTokens / batch.tokens);
+  }
   const std::int64_t total = batch.sequences * batch.tokens;
   PackedBatch packed;
   packed.begins = fill_sequences(batch, total);

@@ -17,7 +17,8 @@ struct WorstBatch {
 
 /// Bytes for Arena::reserve() that suffice for forward and backward of any micro-batch within
 /// `batch`. Independent draws mask more or fewer tokens than `mask_ratio` says: six standard
-/// deviations of either are covered. The model's parameters must be allocated for training.
+/// deviations of either are covered. Throws UserError when tokens could not be counted in 32 bits.
+/// The model's parameters must be allocated for training.
 std::size_t plan_training_memory(Backend& backend, const MaskedAutoencoder& model, DType activation,
                                  const WorstBatch& batch, double mask_ratio, double masked_weight);
 

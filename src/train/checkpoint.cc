@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "base/temporary_files.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 
@@ -51,38 +52,36 @@ std::vector<Buffer> buffers(const Parameters& parameters) {
           {"second_moments", parameters.second_moments()}};
 }
 
-TrainingState read_checkpoint(const fs::path& folder, Parameters& parameters, Backend& backend) {
+/// nullopt: it belongs to another run.
+std::optional<TrainingState> read_checkpoint(const fs::path& folder, const std::string& run,
+                                             Parameters& parameters, Backend& backend) {
   const std::string source = (folder / "state.json").string();
   const nlohmann::json json = read_json_object(folder / "state.json");
   const JsonReader reader(json, source);
   reader.integer("format_version", 1, kCheckpointFormatVersion);
+  // Early checkpoints do not name their run: they are believed to belong to the run.json above.
+  if (reader.has("run") && reader.text("run") != run) return std::nullopt;
   if (reader.text("layout") != layout_fingerprint(parameters)) {
     reader.fail("layout", "the parameters of this run's model");
   }
   TrainingState state = training_state_from_json(reader.value("state"), source);
 
   const SafetensorsFile file(folder / "state.safetensors");
-  std::vector<std::vector<float>> contents;  // all read before the first upload
-  for (const Buffer& buffer : buffers(parameters)) {
-    contents.push_back(file.floats(buffer.name, 1, buffer.view.size()));
-  }
-  std::size_t next = 0;
-  for (const Buffer& buffer : buffers(parameters)) {
-    backend.upload(buffer.view, contents[next++].data());
+  for (const Buffer& buffer :
+       buffers(parameters)) {  // one at a time: each is as large as the model
+    backend.upload(buffer.view, file.floats(buffer.name, 1, buffer.view.size()).data());
   }
   return state;
 }
 
 }  // namespace
 
-CheckpointStore::CheckpointStore(fs::path directory) : directory_(std::move(directory)) {
+CheckpointStore::CheckpointStore(fs::path directory, std::string run)
+    : directory_(std::move(directory)), run_(std::move(run)) {
   std::error_code error;
   fs::create_directories(directory_, error);
   if (error) throw UserError("cannot make {}: {}", directory_.string(), error.message());
-  for (const auto& entry : fs::directory_iterator(directory_)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind(kPrefix, 0) == 0 && step_of(entry.path()) < 0) fs::remove_all(entry.path());
-  }
+  remove_leftovers(directory_);
 }
 
 std::vector<fs::path> CheckpointStore::list() const {
@@ -99,17 +98,19 @@ void CheckpointStore::save(const Parameters& parameters, Backend& backend,
                            const TrainingState& state) const {
   const fs::path folder = directory_ / fmt::format("{}{}", kPrefix, state.step);
   write_directory_atomically(folder, [&](const fs::path& temporary) {
-    std::vector<std::vector<float>> contents;
     std::vector<TensorToWrite> tensors;
     for (const Buffer& buffer : buffers(parameters)) {
-      contents.emplace_back(static_cast<std::size_t>(buffer.view.size()));
-      backend.download(contents.back().data(), buffer.view);
-      tensors.push_back(
-          {buffer.name, StoredType::kF32, {1, buffer.view.size()}, contents.back(), {}});
+      const auto download = [&backend, view = buffer.view] {
+        std::vector<float> content(static_cast<std::size_t>(view.size()));
+        backend.download(content.data(), view);
+        return content;
+      };
+      tensors.push_back({buffer.name, StoredType::kF32, {1, buffer.view.size()}, {}, {}, download});
     }
     write_safetensors(temporary / "state.safetensors", tensors);
     nlohmann::ordered_json json;
     json["format_version"] = kCheckpointFormatVersion;
+    json["run"] = run_;
     json["layout"] = layout_fingerprint(parameters);
     json["state"] = to_json(state);
     write_file_atomically(temporary / "state.json", json.dump(2) + "\n");
@@ -119,17 +120,31 @@ void CheckpointStore::save(const Parameters& parameters, Backend& backend,
 }
 
 std::optional<TrainingState> CheckpointStore::load(Parameters& parameters, Backend& backend) const {
-  const std::vector<fs::path> folders = list();
-  for (const fs::path& folder : folders) {
+  std::vector<fs::path> damaged;
+  for (const fs::path& folder : list()) {
     try {
-      return read_checkpoint(folder, parameters, backend);
+      if (auto state = read_checkpoint(folder, run_, parameters, backend)) {
+        // They would keep the places of good ones.
+        for (const fs::path& unusable : damaged) fs::remove_all(unusable);
+        return state;
+      }
+      log_warn("{}: of another run, removed", folder.string());
+      fs::remove_all(folder);
     } catch (const UserError& error) {
       log_warn("a checkpoint is unusable, trying the one before: {}", error.what());
+      damaged.push_back(folder);
     }
   }
-  if (folders.empty()) return std::nullopt;
+  if (damaged.empty()) return std::nullopt;
   throw UserError("no checkpoint in {} can be used\nStart afresh with another --out.",
                   directory_.string());
+}
+
+void CheckpointStore::clear() const {
+  const std::vector<fs::path> folders = list();
+  if (folders.empty()) return;
+  log_warn("{}: checkpoints without a run.json, removed", directory_.string());
+  for (const fs::path& folder : folders) fs::remove_all(folder);
 }
 
 }  // namespace barcodemae

@@ -4,8 +4,8 @@
 
 namespace barcodemae {
 
-/// While one of these lives, the first SIGTERM or SIGINT is only noted; a second one ends the
-/// process as usual.
+/// While one of these lives, the first SIGTERM or SIGINT is only noted; a second one, of either
+/// kind, does what it did before. Signals that were ignored stay ignored. One at a time.
 class InterruptionGuard {
  public:
   InterruptionGuard();

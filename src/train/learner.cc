@@ -26,6 +26,7 @@ MemoryPlan parameter_memory(const Parameters& parameters, DType activation) {
   }
   plan.gradients = plan.weights;
   plan.moments = 2 * plan.weights;
+  plan.checkpoint = plan.weights;
   return plan;
 }
 
@@ -67,11 +68,11 @@ void Learner::reserve_memory(int max_tokens) {
                            options_.mask_ratio, options_.masked_weight);
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   log_info(
-      "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, activations {} "
-      "(--micro-batch {}); {} free",
+      "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, a checkpoint's "
+      "buffer {}, activations {} (--micro-batch {}); {} free",
       bytes_text(plan_.total()), bytes_text(plan_.weights), bytes_text(plan_.gradients),
-      bytes_text(plan_.moments), bytes_text(plan_.compute_copies), bytes_text(plan_.activations),
-      options_.micro_batch, bytes_text(available));
+      bytes_text(plan_.moments), bytes_text(plan_.compute_copies), bytes_text(plan_.checkpoint),
+      bytes_text(plan_.activations), options_.micro_batch, bytes_text(available));
   arena_.reserve(plan_.activations);
 }
 

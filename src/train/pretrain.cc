@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/progress.h"
 #include "train/run_length.h"
 #include "train/training_report.h"
@@ -28,8 +29,8 @@ std::string profile_fingerprint(const SequenceCoder& coder) {
 
 /// The number of steps and what follows from it, for a run that begins now.
 void fix_length(RunRecord& run, const TrainingData& data, const PretrainOptions& options,
-                Learner& learner, const ModelDescription& description, Clock::time_point began) {
-  const std::int64_t per_epoch = BatchSource::steps_per_epoch(data, options);
+                std::int64_t per_epoch, Learner& learner, const ModelDescription& description,
+                Clock::time_point began) {
   if (options.minutes > 0) {
     const double elapsed = std::chrono::duration<double>(Clock::now() - began).count();
     run.total_steps = time_steps(std::max(60 * options.minutes - elapsed, 0.0), data, options,
@@ -89,17 +90,24 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
     return PretrainOutcome::kAlreadyFinished;
   }
 
+  const std::int64_t per_epoch = BatchSource::steps_per_epoch(data, options);  // refuses --batch
   const ModelDescription description{options.model, data.coder, {}};
   Learner learner(options, backend, activation, data.coder.tokenizer.max_tokens());
+  run.simd = begun ? begun->simd : to_string(machine().simd);
+  if (options.device == "cpu" && !run.simd.empty() && run.simd != to_string(machine().simd)) {
+    log_warn("this run began with SIMD level {} and goes on with {}: its last bits will differ",
+             run.simd, to_string(machine().simd));
+  }
   if (begun) {
     run.total_steps = begun->total_steps;
     run.validate_every = begun->validate_every;
     run.log_every = begun->log_every;
   } else {
-    fix_length(run, data, options, learner, description, began);
+    fix_length(run, data, options, per_epoch, learner, description, began);
+    // Before run.json is there: what lies there now would then pass for this run's.
+    CheckpointStore(directory.checkpoints(), run_fingerprint(run)).clear();
     directory.write(run);
   }
-  const std::int64_t per_epoch = BatchSource::steps_per_epoch(data, options);
   log_info("Training: {} steps of {} barcodes = {} barcodes, {:.2f} epochs; lr up to {:g}",
            format_count(run.total_steps), options.batch,
            format_count(run.total_steps * options.batch),
@@ -110,6 +118,11 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
     log_info("Interrupted after step {} of {}; the same command goes on from there",
              trainer.state().step, run.total_steps);
     return PretrainOutcome::kInterrupted;
+  }
+  if (!trainer.state().best) {
+    throw UserError(
+        "no validation had a finite loss: there is no model to present\n"
+        "Give --precision f32 or a smaller --lr, and another --out.");
   }
   run.result = result_of(trainer.state(), options);
   write_training_report(directory, run);

@@ -13,6 +13,9 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/fingerprint.h"
+#include "base/log.h"
+#include "base/temporary_files.h"
 #include "formats/json.h"
 
 namespace barcodemae {
@@ -52,11 +55,16 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
     throw UserError("--out {}: cannot write there: {}\nGive a folder that can be written.",
                     path_.string(), std::strerror(errno));
   }
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
+    remove_leftovers(path_);
+  } else if (errno == EWOULDBLOCK) {
     ::close(lock_);
     throw UserError(
         "--out {}: another barcodemae is writing there\nWait for it, or give another folder.",
         path_.string());
+  } else {
+    log_warn("--out {}: cannot be locked ({}); see that no other barcodemae writes there",
+             path_.string(), std::strerror(errno));
   }
 }
 
@@ -70,18 +78,21 @@ RunDirectory::~RunDirectory() {
   if (entries <= 1) fs::remove(path_, ignored);
 }
 
-std::optional<RunRecord> RunDirectory::read() const {
-  if (!fs::exists(run_file())) return std::nullopt;
-  const nlohmann::json json = read_json_object(run_file());
-  const JsonReader reader(json, run_file().string());
+std::optional<RunRecord> read_run(const fs::path& directory) {
+  const fs::path file = directory / RunDirectory::kRunFile;
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  const nlohmann::json json = read_json_object(file);
+  const JsonReader reader(json, file.string());
   if (const auto version = reader.integer("format_version", 1, 1 << 30);
       version > kRunFormatVersion) {
     throw UserError("{}: format version {} is newer than this barcodemae reads ({})\nUpdate it.",
-                    run_file().string(), version, kRunFormatVersion);
+                    file.string(), version, kRunFormatVersion);
   }
   RunRecord record;
   record.version = reader.text("version");
   record.options = reader.object("options").json();
+  if (reader.has("simd")) record.simd = reader.text("simd");
   const JsonReader data = reader.object("data");
   record.data_file = data.text("file");
   record.data_fingerprint = data.text("fingerprint");
@@ -102,12 +113,25 @@ void RunDirectory::write(const RunRecord& record) const {
                   {"fingerprint", record.data_fingerprint},
                   {"marker_profile", record.profile_fingerprint}};
   json["options"] = record.options;
+  if (!record.simd.empty()) json["simd"] = record.simd;
   json["total_steps"] = record.total_steps;
   json["validate_every"] = record.validate_every;
   json["log_every"] = record.log_every;
   json["finished"] = record.finished;
   if (!record.result.is_null()) json["result"] = record.result;
   write_file_atomically(run_file(), json.dump(2) + "\n");
+}
+
+std::string run_fingerprint(const RunRecord& run) {
+  Fingerprint fingerprint;
+  for (const PretrainField& field : pretrain_fields()) {
+    if (field.may_change) continue;
+    const nlohmann::json value = run.options.value(field.name, nlohmann::ordered_json());
+    fingerprint.add(fmt::format("{} {}\n", field.name, value.dump()));
+  }
+  fingerprint.add(fmt::format("{} {} {} {}\n", run.version, run.data_fingerprint,
+                              run.profile_fingerprint, run.total_steps));
+  return fingerprint.hex();
 }
 
 void check_same_run(const RunRecord& begun, const RunRecord& now, const fs::path& directory) {

@@ -18,6 +18,7 @@ inline constexpr int kRunFormatVersion = 1;
 struct RunRecord {      // NOLINT(bugprone-exception-escape): ordered_json's move is not noexcept
   std::string version;  ///< of barcodemae
   nlohmann::ordered_json options;   ///< resolved, by name
+  std::string simd;                 ///< level it began with, for the reader; empty: not known
   std::string data_file;            ///< as given; for the reader only
   std::string data_fingerprint;     ///< of the records' ids, sequences, labels and splits
   std::string profile_fingerprint;  ///< of the marker profile, "none" without
@@ -27,25 +28,31 @@ struct RunRecord {      // NOLINT(bugprone-exception-escape): ordered_json's mov
   nlohmann::ordered_json result;  ///< what came out, once finished
 };
 
+/// run.json of a folder. nullopt: there is none. Throws UserError when the file is malformed or of
+/// a newer format.
+std::optional<RunRecord> read_run(const std::filesystem::path& directory);
+
 /// The folder of one run. While the object lives no other process can write there.
 class RunDirectory {
  public:
+  static constexpr const char* kRunFile = "run.json";
+
   /// Makes the folder when missing. Throws UserError when it cannot be written, when another
-  /// process holds it, or when it holds a model that no run made.
+  /// process holds it, or when it holds a model that no run made. Removes what killed processes
+  /// left unfinished in it.
   explicit RunDirectory(std::filesystem::path path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path run_file() const { return path_ / "run.json"; }
+  std::filesystem::path run_file() const { return path_ / kRunFile; }
   std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path report_file() const { return path_ / "report.html"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path last_model() const { return path_ / "last"; }
 
-  /// nullopt: a new run. Throws UserError when the file is malformed or of a newer format.
-  std::optional<RunRecord> read() const;
+  std::optional<RunRecord> read() const { return read_run(path_); }
   void write(const RunRecord& record) const;
 
  private:
@@ -53,6 +60,10 @@ class RunDirectory {
   int lock_ = -1;
   bool made_ = false;  ///< the folder was not there before
 };
+
+/// What the checkpoints of a run know it by: all that check_same_run() compares, and the number of
+/// steps, which --minutes measures anew in each run.
+std::string run_fingerprint(const RunRecord& run);
 
 /// Throws UserError naming each option (and version, and data) in which a command differs from the
 /// run it would resume, with both values. Options that may change (threads, …) are not compared.

@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
@@ -18,8 +19,9 @@ double seconds_between(std::chrono::steady_clock::time_point begin,
   return std::chrono::duration<double>(end - begin).count();
 }
 
-double mean(double sum, std::int64_t count) {
-  return count > 0 ? sum / static_cast<double>(count) : 0;
+std::optional<double> mean(double sum, std::int64_t count) {
+  if (count == 0) return std::nullopt;
+  return sum / static_cast<double>(count);
 }
 
 /// JSON has no infinity or NaN: null.
@@ -59,7 +61,7 @@ Trainer::Trainer(const RunRecord& run, const RunDirectory& directory, const Trai
       schedule_(options.schedule, run.total_steps),
       source_(data, options),
       validator_(data, options, learner, description),
-      checkpoints_(directory.checkpoints()) {
+      checkpoints_(directory.checkpoints(), run_fingerprint(run)) {
   learner_.initialise(data.site_log_frequencies);
   if (const std::optional<TrainingState> saved =
           checkpoints_.load(learner_.parameters(), learner_.backend())) {
@@ -78,7 +80,7 @@ double Trainer::seconds() const {
 
 bool Trainer::validation_due() const {
   if (state_.validated_step >= state_.step) return false;
-  return state_.step % run_.validate_every == 0 || state_.step == run_.total_steps;
+  return state_.step % run_.validate_every == 0 || state_.step >= run_.total_steps;
 }
 
 bool Trainer::run(const StopRequest& stop) {
@@ -86,7 +88,7 @@ bool Trainer::run(const StopRequest& stop) {
       "pretraining", "barcodes", run_.total_steps * options_.batch, state_.step * options_.batch);
   while (true) {
     if (validation_due() && !validate(stop)) break;
-    if (state_.step == run_.total_steps) {
+    if (state_.step >= run_.total_steps) {
       save_checkpoint();
       progress_->finish();
       write_last();
@@ -135,11 +137,13 @@ void Trainer::note_step(const TrainingStep& content, const StepOutcome& outcome,
     write_interval(learning_rate);
     throw;
   }
-  progress_->update(
-      state_.step * options_.batch,
-      fmt::format("step {}/{}  loss {:.3f} (by site {:.3f})  accuracy {:.1f} %", state_.step,
-                  run_.total_steps, mean(sums.masked_loss, sums.masked),
-                  mean(sums.site_loss, sums.masked), 100 * mean(sums.masked_hits, sums.masked)));
+  std::string text = fmt::format("step {}/{}", state_.step, run_.total_steps);
+  if (const std::optional<double> loss = mean(sums.masked_loss, sums.masked)) {
+    text +=
+        fmt::format("  loss {:.3f} (by site {:.3f})  accuracy {:.1f} %", *loss,
+                    *mean(sums.site_loss, sums.masked), 100 * *mean(sums.masked_hits, sums.masked));
+  }
+  progress_->update(state_.step * options_.batch, text);
   if (state_.step % run_.log_every == 0 || state_.step == run_.total_steps) {
     write_interval(learning_rate);
   }
@@ -152,11 +156,14 @@ void Trainer::write_interval(double learning_rate) {
   line["step"] = state_.step;
   line["barcodes"] = state_.step * options_.batch;
   line["learning_rate"] = learning_rate;
-  line["masked_loss"] = mean(sums.masked_loss, sums.masked);
-  if (options_.masked_weight < 1) line["visible_loss"] = mean(sums.visible_loss, sums.visible);
-  line["site_frequency_loss"] = mean(sums.site_loss, sums.masked);
-  line["masked_accuracy"] = mean(sums.masked_hits, sums.masked);
-  line["gradient_norm"] = mean(sums.gradient_norm, sums.steps);
+  // Null when every step of the interval was skipped.
+  line["masked_loss"] = json_or_null(mean(sums.masked_loss, sums.masked));
+  if (options_.masked_weight < 1) {
+    line["visible_loss"] = json_or_null(mean(sums.visible_loss, sums.visible));
+  }
+  line["site_frequency_loss"] = json_or_null(mean(sums.site_loss, sums.masked));
+  line["masked_accuracy"] = json_or_null(mean(sums.masked_hits, sums.masked));
+  line["gradient_norm"] = json_or_null(mean(sums.gradient_norm, sums.steps));
   line["skipped_steps"] = state_.skipped;
   line["barcodes_per_s"] =
       static_cast<double>(interval_barcodes_) / std::max(seconds() - interval_began_, 1e-9);
@@ -173,7 +180,8 @@ bool Trainer::validate(const StopRequest& stop) {
   if (!result) return false;
   interval_began_ += seconds() - began;  // the rate is that of training
   state_.validated_step = state_.step;
-  const bool best = !state_.best || result->masked_accuracy > state_.best->masked_accuracy;
+  const bool best = std::isfinite(result->masked_loss) &&
+                    (!state_.best || result->masked_accuracy > state_.best->masked_accuracy);
 
   nlohmann::ordered_json line;
   line["kind"] = "validation";

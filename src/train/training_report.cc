@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "report/report.h"
 
@@ -125,7 +126,11 @@ void write_training_report(const RunDirectory& directory, const RunRecord& run) 
       {"data fingerprint", run.data_fingerprint}, {"steps", format_count(run.total_steps)}};
   for (const auto& [name, value] : run.options.items()) facts.emplace_back(name, as_text(value));
   report.add_facts(facts);
-  report.write(directory.report_file());
+  try {
+    report.write(directory.report_file());
+  } catch (const UserError& error) {  // no reason to end a training
+    log_warn("no report of the training: {}", error.what());
+  }
 }
 
 }  // namespace barcodemae

@@ -6,7 +6,7 @@
 
 namespace barcodemae {
 
-/// Throws UserError when it cannot be written.
+/// Warns when it cannot be written.
 void write_training_report(const RunDirectory& directory, const RunRecord& run);
 
 }  // namespace barcodemae

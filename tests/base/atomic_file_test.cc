@@ -4,9 +4,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <fstream>
 #include <iterator>
 
@@ -111,6 +117,38 @@ TEST_F(AtomicFileTest, FoldersAppearWholeOrNotAtAll) {
   }
   EXPECT_EQ(entries(), 1u);
 }
+
+#if defined(__x86_64__)
+TEST_F(AtomicFileTest, FoldersAreReplacedWhereNamesCannotBeExchanged) {
+  const auto write = [&](const char* text) {
+    write_directory_atomically(
+        folder_ / "f", [&](const fs::path& inside) { write_file_atomically(inside / "a", text); });
+  };
+  write("old");
+  const pid_t child = ::fork();
+  if (child == 0) {  // a process whose kernel does not know renameat2
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program = {4, code};
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) ::_exit(2);
+    // Of an earlier process of the same number, killed between the two renames.
+    fs::create_directories(folder_ / fmt::format("f.{}.tmp.old/x", ::getpid()));
+    write("new");
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "skipped: no seccomp";
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(content(folder_ / "f/a"), "new");
+  EXPECT_EQ(entries(), 1u);
+}
+#endif
 
 TEST_F(AtomicFileTest, FingerprintsNameContent) {
   write_file_atomically(folder_ / "a", "ACGT");

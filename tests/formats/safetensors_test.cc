@@ -69,7 +69,7 @@ TEST(Safetensors, WritesTheReferenceLayout) {
   const std::int64_t step = 3;
   write_safetensors(path, {{"z", StoredType::kF32, {1}, one, {}},
                            {"h", StoredType::kF16, {1}, two, {}},
-                           {"a", StoredType::kF32, {1}, two, {}},
+                           {"a", StoredType::kF32, {1}, {}, {}, [&] { return two; }},
                            {"i", StoredType::kI64, {1}, {}, std::as_bytes(std::span(&step, 1))}});
   std::ifstream stream(path, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(stream), {}};

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "backend/backends.h"
+#include "base/error.h"
 #include "base/machine.h"
 #include "base/random.h"
 #include "model_run.h"
@@ -94,6 +95,13 @@ TEST(MemoryPlan, EmbeddingKeepsNoLayers) {
     return plan_embedding_memory(*run.backend, run.model.encoder(), DType::kFloat32, kWorst);
   };
   EXPECT_EQ(bytes(2), bytes(12));
+}
+
+TEST(MemoryPlan, RefusesMoreTokensThanCanBeCounted) {
+  ModelRun run(make_reference_backend(), preset("tiny"), DType::kFloat32);
+  EXPECT_THROW(
+      plan_training_memory(*run.backend, run.model, DType::kFloat32, {1 << 20, 2048}, 0.5, 1),
+      UserError);
 }
 
 }  // namespace

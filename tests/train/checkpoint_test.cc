@@ -52,7 +52,7 @@ TEST_F(CheckpointTest, RestoresEveryBit) {
   std::vector<float> moments(static_cast<std::size_t>(saved->values().size()));
   for (std::size_t i = 0; i < moments.size(); ++i) moments[i] = 1 / (1 + static_cast<float>(i));
   backend_->upload(saved->first_moments(), moments.data());
-  const CheckpointStore store(folder_ / "checkpoints");
+  const CheckpointStore store(folder_ / "checkpoints", "run");
   const TrainingState state = make_state(12);
   store.save(*saved, *backend_, state);
 
@@ -67,7 +67,7 @@ TEST_F(CheckpointTest, RestoresEveryBit) {
 
 TEST_F(CheckpointTest, KeepsTheNewestTwoAndClearsWhatIsUnfinished) {
   std::filesystem::create_directories(folder_ / "checkpoints/step-9.123.tmp");
-  const CheckpointStore store(folder_ / "checkpoints");
+  const CheckpointStore store(folder_ / "checkpoints", "run");
   auto parameters = make_parameters(2);
   EXPECT_FALSE(store.load(*parameters, *backend_).has_value());
   for (const std::int64_t step : {8, 9, 10, 100}) {
@@ -81,21 +81,39 @@ TEST_F(CheckpointTest, KeepsTheNewestTwoAndClearsWhatIsUnfinished) {
 }
 
 TEST_F(CheckpointTest, GoesBackToTheOneBeforeADamagedOne) {
-  const CheckpointStore store(folder_ / "checkpoints");
+  const CheckpointStore store(folder_ / "checkpoints", "run");
   auto parameters = make_parameters(2);
   store.save(*parameters, *backend_, make_state(5));
   store.save(*parameters, *backend_, make_state(6));
   std::filesystem::resize_file(folder_ / "checkpoints/step-6/state.safetensors", 100);
   EXPECT_EQ(store.load(*parameters, *backend_)->step, 5);
+  EXPECT_EQ(store.list().size(), 1u) << "the damaged one keeps no place";
   std::ofstream(folder_ / "checkpoints/step-5/state.json") << "{}";
   EXPECT_THROW(store.load(*parameters, *backend_), UserError);
 }
 
 TEST_F(CheckpointTest, IsNotLoadedIntoAnotherModel) {
-  const CheckpointStore store(folder_ / "checkpoints");
+  const CheckpointStore store(folder_ / "checkpoints", "run");
   store.save(*make_parameters(2), *backend_, make_state(5));
   auto other = make_parameters(3);
   EXPECT_THROW(store.load(*other, *backend_), UserError);
+}
+
+TEST_F(CheckpointTest, ThoseOfAnotherRunAreRemovedAndThoseOfNoNamedRunAreUsed) {
+  auto parameters = make_parameters(2);
+  const CheckpointStore store(folder_ / "checkpoints", "run");
+  store.save(*parameters, *backend_, make_state(5));
+  CheckpointStore(folder_ / "checkpoints", "other").save(*parameters, *backend_, make_state(6));
+  EXPECT_EQ(store.load(*parameters, *backend_)->step, 5);
+  EXPECT_EQ(store.list().size(), 1u);
+
+  const std::filesystem::path file = folder_ / "checkpoints/step-5/state.json";
+  auto json = nlohmann::ordered_json::parse(read_file(file));
+  json.erase("run");  // as the first versions wrote it
+  std::ofstream(file) << json;
+  EXPECT_EQ(store.load(*parameters, *backend_)->step, 5);
+  store.clear();
+  EXPECT_FALSE(store.load(*parameters, *backend_).has_value());
 }
 
 TEST(MetricsLog, IsCutBackToTheCheckpoint) {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
@@ -113,6 +114,14 @@ TEST_F(PretrainCommandTest, SigtermLeavesACheckpointAndEndsAsTheSignalWould) {
   EXPECT_EQ(WTERMSIG(status), SIGTERM);
   EXPECT_THAT(log(), HasSubstr("goes on from there"));
   EXPECT_FALSE(std::filesystem::is_empty(folder_ / "run/checkpoints"));
+}
+
+TEST_F(PretrainCommandTest, AutomaticPrecisionStaysWhatItWasWhenTheRunBegan) {
+  ASSERT_EQ(exit_code(arguments("run", 1, {{"steps", "2"}, {"precision", "f32"}})), 0) << log();
+  ASSERT_EQ(exit_code(arguments("run", 1, {{"steps", "2"}, {"precision", "auto"}})), 0) << log();
+  EXPECT_THAT(log(), HasSubstr("precision f32"));
+  const auto run = nlohmann::json::parse(read_file(folder_ / "run/run.json"));
+  EXPECT_TRUE(run["simd"].is_string());
 }
 
 TEST_F(PretrainCommandTest, NonsenseIsRefusedWithExitCodeTwoAndLeavesNothing) {

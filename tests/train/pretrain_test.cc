@@ -154,6 +154,17 @@ TEST_P(PretrainTest, AFinishedRunIsNotRunAgain) {
   EXPECT_THAT(error_of("run", {{"steps", "3"}}), HasSubstr("DATA"));
 }
 
+TEST_P(PretrainTest, BegunAgainItForgetsTheCheckpointsOfTheRunBefore) {
+  const Given shorter = {{"steps", "6"}, {"seed", "9"}};
+  EXPECT_EQ(train("whole", shorter), PretrainOutcome::kFinished);
+  EXPECT_EQ(train("again", {}, 14), PretrainOutcome::kInterrupted);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "again")) {
+    if (entry.is_regular_file()) std::filesystem::remove(entry.path());  // rm -f DIR/*
+  }
+  EXPECT_EQ(train("again", shorter), PretrainOutcome::kFinished);
+  expect_same_result("whole", "again");
+}
+
 TEST_P(PretrainTest, PresentsTheBestModelAndKeepsTheLast) {
   // The first step throws the weights to 1e38; the others are skipped. The best is the beginning.
   EXPECT_EQ(train("run", {{"steps", "5"},
@@ -175,6 +186,16 @@ TEST_P(PretrainTest, PresentsTheBestModelAndKeepsTheLast) {
   EXPECT_EQ(run["result"]["best_step"], 0);
   EXPECT_EQ(run["result"]["skipped_steps"], 4);
   EXPECT_TRUE(metrics("run", "validation").back()["effective_rank"].is_null());
+}
+
+TEST_P(PretrainTest, AReportThatCannotBeWrittenEndsNoTraining) {
+  std::filesystem::create_directories(folder_ / "run/report.html");
+  EXPECT_EQ(train("run", {{"steps", "2"}}), PretrainOutcome::kFinished);
+}
+
+TEST_P(PretrainTest, ABatchBeyondTheDataIsRefusedBeforeItsMemoryIsPlanned) {
+  EXPECT_THAT(error_of("run", {{"batch", "1000000"}, {"micro-batch", "1000000"}}),
+              HasSubstr("Give a smaller --batch"));
 }
 
 TEST_P(PretrainTest, MicroBatchesAddUpToTheBatch) {
@@ -209,6 +230,8 @@ TEST_P(PretrainTest, NonFiniteStepsStopTheRunAtTheTenth) {
   ASSERT_FALSE(lines.empty());
   EXPECT_EQ(lines.back()["step"], 11);
   EXPECT_EQ(lines.back()["skipped_steps"], 10);
+  EXPECT_TRUE(lines.back()["masked_loss"].is_null()) << "of steps 11 alone";
+  EXPECT_TRUE(lines.back()["gradient_norm"].is_null());
 }
 
 TEST_P(PretrainTest, MinutesAreTurnedIntoStepsOnceAndStored) {

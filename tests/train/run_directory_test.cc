@@ -43,12 +43,14 @@ TEST(RunDirectory, ReadsWhatItWrote) {
   RunRecord record = make_record({{"preset", "tiny"}, {"lr", "0.1"}});
   record.finished = true;
   record.result["best_step"] = 5;
+  record.simd = "avx2";
   directory.write(record);
   const RunRecord read = directory.read().value();
   EXPECT_EQ(difference(record, read), "");
   EXPECT_EQ(nlohmann::json(read.options), nlohmann::json(record.options));
   EXPECT_EQ(read.total_steps, 10);
   EXPECT_TRUE(read.finished);
+  EXPECT_EQ(read.simd, "avx2");
   EXPECT_EQ(read.result["best_step"], 5);
 }
 
@@ -70,6 +72,21 @@ TEST(RunDirectory, NamesTheOptionThatDiffersWithBothValues) {
   EXPECT_THAT(difference(begun, other), AllOf(HasSubstr("1.2.3"), HasSubstr("2.0.0")));
 }
 
+TEST(RunDirectory, FingerprintsAreOfWhatMayNotChange) {
+  const RunRecord run = make_record({{"preset", "tiny"}});
+  const auto fingerprint = [](const std::map<std::string, std::string>& given) {
+    return run_fingerprint(make_record(given));
+  };
+  EXPECT_EQ(run_fingerprint(run), fingerprint({{"preset", "tiny"}, {"checkpoint-minutes", "9"}}));
+  EXPECT_NE(run_fingerprint(run), fingerprint({{"preset", "tiny"}, {"seed", "9"}}));
+  RunRecord other = run;
+  other.data_fingerprint = "def";
+  EXPECT_NE(run_fingerprint(run), run_fingerprint(other));
+  other = run;
+  other.total_steps = 11;  // --minutes, measured again
+  EXPECT_NE(run_fingerprint(run), run_fingerprint(other));
+}
+
 TEST(RunDirectory, MessagesStayWithinSixLines) {
   const std::string message =
       difference(make_record({{"preset", "tiny"}}), make_record({{"preset", "base"}}));
@@ -84,6 +101,17 @@ TEST(RunDirectory, BelongsToOneProcessAtATime) {
     EXPECT_THROW(RunDirectory second(folder / "run"), UserError);
   }
   EXPECT_NO_THROW(RunDirectory again(folder / "run"));
+}
+
+TEST(RunDirectory, ClearsWhatAKilledProcessLeft) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "run/last.77.tmp");
+  std::ofstream(folder / "run/model.safetensors.77.tmp") << "x";
+  std::ofstream(folder / "run/notes") << "x";
+  const RunDirectory directory(folder / "run");
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/last.77.tmp"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/model.safetensors.77.tmp"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "run/notes"));
 }
 
 TEST(RunDirectory, RefusesFoldersThatAreNotItsOwn) {
