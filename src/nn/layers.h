@@ -47,8 +47,6 @@ class TransformerLayer {
   /// [T, H] → [T, H]. The caller has no more use for x.
   Tensor operator()(Context& context, Tensor x, const Segments& segments, float dropout) const;
 
-  static constexpr std::uint32_t kDropoutSites = dropout_sites::kPerLayer;
-
  private:
   AttentionBlock attention() const;
   FeedForwardBlock feed_forward() const;

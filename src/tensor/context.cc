@@ -7,7 +7,7 @@ namespace barcodemae {
 
 Dropout Context::dropout(float probability, std::uint32_t site) const {
   if (tape == nullptr) return {};
-  return {probability * dropout_scale, seed, step, site};
+  return {probability, seed, step, site};
 }
 
 void Context::discard(const Tensor& tensor) {

@@ -28,9 +28,8 @@ struct Context {
   Tape* tape = nullptr;
   DType activation = DType::kFloat32;
 
-  std::uint64_t seed = 0;   ///< of the dropout masks
-  std::uint32_t step = 0;   ///< optimiser step
-  float dropout_scale = 1;  ///< 0 turns dropout off while training (validation, tests)
+  std::uint64_t seed = 0;  ///< of the dropout masks
+  std::uint32_t step = 0;  ///< optimiser step
 
   /// Dropout of this run at a site; the identity without a tape.
   Dropout dropout(float probability, std::uint32_t site) const;

@@ -185,7 +185,7 @@ std::vector<PretrainField> make_fields() {
   table.integer("k", FIELD(model.k), 1, 10, "Bases in a k-mer");
   table.integer("stride", FIELD(stride), 0, 660, "Bases from one k-mer to the next; 0: k");
   table.integer("max-bases", FIELD(max_bases), 1, 100'000, "Bases of a barcode that are used");
-  table.integer("max-positions", FIELD(model.max_positions), 1, 65'536,
+  table.integer("max-positions", FIELD(model.max_positions), 1, 2048,
                 "Rows of position embeddings");
   table.integer("width", FIELD(model.encoder.width), 8, 16'384, "Width of the encoder");
   table.integer("layers", FIELD(model.encoder.layers), 1, 80, "Layers of the encoder");
@@ -318,7 +318,6 @@ PretrainOptions preset_options(const std::string& name) {
   options.batch = options.micro_batch = 64;
   options.lr = name == "small" ? 1e-3 : 2e-3;
   options.schedule.kind = ScheduleKind::kCosine;
-  options.schedule.warmup = 0.05;
   options.weight_decay = 0.01;
   options.beta2 = 0.98;
   options.clip = 1;

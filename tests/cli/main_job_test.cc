@@ -74,6 +74,15 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("64"));
 }
 
+TEST(ShippedModel, IsKnownByItsName) {
+  const ScratchFolder folder;
+  const Outcome outcome =
+      run_barcodemae({"embed", "coi-small", BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst",
+                      "--split", "test", "--out", folder / "x.npy"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(read_npy(folder / "x.npy").cols, 256);
+}
+
 TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
   const ScratchFolder folder;
   const std::string config = folder.write("options.ini", "records = 40\nseed = 5\nquiet = true\n");

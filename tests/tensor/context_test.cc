@@ -22,8 +22,6 @@ TEST(ContextTest, DropoutOnlyInTraining) {
   EXPECT_EQ(dropout.seed, 9u);
   EXPECT_EQ(dropout.step, 4u);
   EXPECT_EQ(dropout.site, 3u);
-  context.dropout_scale = 0;
-  EXPECT_EQ(context.dropout(0.1f, 3).threshold(), 0u);
 }
 
 TEST(ContextTest, DiscardsOnlyWithoutTape) {

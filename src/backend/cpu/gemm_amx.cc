@@ -271,15 +271,15 @@ void finish_block(const Product& product, const float* block, std::int64_t row, 
       (col / kBlock * blocks(product.rows) + row / kBlock) * kBlockElements;
   const std::int64_t by_rows =
       (row / kBlock * blocks(product.cols) + col / kBlock) * kBlockElements;
+  std::uint16_t* pre = product.pre != nullptr ? product.pre + by_cols : nullptr;
   switch (product.finish) {
     case Product::Finish::kStore:
     case Product::Finish::kAdd:
       return store_block(product, block, bias, row, col);
     case Product::Finish::kGelu:
-      return gelu_block(product, block, bias, product.pre + by_cols, product.hidden + by_rows);
+      return gelu_block(product, block, bias, pre, product.hidden + by_rows);
     case Product::Finish::kGeluGradient:
-      return gelu_gradient_block(product, block, product.pre + by_cols, product.dpre + by_rows, row,
-                                 col);
+      return gelu_gradient_block(product, block, pre, product.dpre + by_rows, row, col);
   }
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 using Pair = std::uint32_t;  ///< two bfloat16, the first in the low half
 
-#if defined(__AMX_BF16__)
+#if defined(BARCODEMAE_AMX)
 
 constexpr TileConfiguration kTileConfiguration;
 

@@ -109,7 +109,6 @@ double sum_of_squares(const float* x, std::int64_t count) {
 }
 
 void adamw(const AdamWRange& a) {
-  auto* copy = reinterpret_cast<BFloat16*>(a.bfloat16_copy);
   for_lanes(a.count, [&](std::int64_t i, auto lanes) {
     const Floats gradient = load(a.gradient + i, lanes) * broadcast(a.gradient_scale);
     const Floats first = fma(load(a.first_moment + i, lanes), broadcast(a.beta1),
@@ -123,7 +122,6 @@ void adamw(const AdamWRange& a) {
     store(a.gradient + i, Floats{}, lanes);
     store(a.first_moment + i, first, lanes);
     store(a.second_moment + i, second, lanes);
-    if (copy) store(copy + i, value, lanes);
   });
 }
 

@@ -192,7 +192,6 @@ struct AdamWRange {
   float* gradient = nullptr;
   float* first_moment = nullptr;
   float* second_moment = nullptr;
-  std::uint16_t* bfloat16_copy = nullptr;  ///< out, or null
   float gradient_scale = 1;
   float beta1 = 0.9f, one_minus_beta1 = 0.1f;
   float beta2 = 0.999f, one_minus_beta2 = 0.001f;

@@ -7,10 +7,15 @@
 
 #include "backend/cpu/kernels/lanes.h"
 
+// GCC's name, and Clang 14's.
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
+#define BARCODEMAE_AMX
+#endif
+
 namespace barcodemae::cpu {
 namespace {
 
-#if defined(__AMX_TILE__)
+#if defined(BARCODEMAE_AMX)
 /// Tiles 0–3 hold C, 4–5 A, 6–7 B, all of 16 rows of 64 bytes.
 struct alignas(64) TileConfiguration {
   std::uint8_t palette = 1;
