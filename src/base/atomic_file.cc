@@ -41,6 +41,13 @@ fs::path parent_folder(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+/// What cannot be replaced and is written in place.
+bool is_pipe_or_device(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
 /// Gives `temporary` the name `path`. A folder of that name is then called `temporary`, or
 /// replaced_beside(temporary).
 void take_name(const fs::path& temporary, const fs::path& path) {
@@ -65,13 +72,12 @@ void take_name(const fs::path& temporary, const fs::path& path) {
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code ignored;
-  const fs::file_status status = fs::status(path_, ignored);
   if (path_ == "-") {
     path_ = "standard output";
     descriptor_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-  } else if (fs::is_directory(status)) {
+  } else if (fs::is_directory(path_, ignored)) {
     throw UserError("cannot write {}: it is a folder", path_.string());
-  } else if (fs::exists(status) && !fs::is_regular_file(status)) {
+  } else if (is_pipe_or_device(path_)) {
     descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   } else {
     if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);
@@ -138,13 +144,8 @@ void AtomicFile::commit() {
 }
 
 void require_writable(const fs::path& path) {
-  std::error_code ignored;
-  const fs::file_status status = fs::status(path, ignored);
   // Opening a pipe twice would end it for its reader.
-  if (path.empty() || path == "-" ||
-      (fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status))) {
-    return;
-  }
+  if (path.empty() || path == "-" || is_pipe_or_device(path)) return;
   const AtomicFile probe(path);
 }
 

@@ -80,6 +80,13 @@ void add_anchor_option(CLI::App& command, std::string& anchor) {
       ->capture_default_str();
 }
 
+void add_marker_code_option(CLI::App& command, std::string& marker_code) {
+  command
+      .add_option("--marker-code", marker_code,
+                  "Only records of this marker_code, where the file has that column; empty: all")
+      ->capture_default_str();
+}
+
 void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command
       .add_option("--precision", options.precision,

@@ -17,6 +17,8 @@ namespace barcodemae {
 
 /// --anchor of a finished model.
 void add_anchor_option(CLI::App& command, std::string& anchor);
+/// --marker-code of commands that read with a finished model.
+void add_marker_code_option(CLI::App& command, std::string& marker_code);
 
 /// --threads, --quiet, --verbose, --config, added to every subcommand; applied before it runs.
 void add_common_options(CLI::App& command);

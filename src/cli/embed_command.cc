@@ -107,10 +107,7 @@ void add_embed_command(CLI::App& application) {
       ->capture_default_str();
   command.add_option("--split", options->split, "Only records of this split; default: all");
   add_anchor_option(command, options->anchor);
-  command
-      .add_option("--marker-code", options->marker_code,
-                  "Only records of this marker_code, where the file has that column; empty: all")
-      ->capture_default_str();
+  add_marker_code_option(command, options->marker_code);
   whole(command
             .add_option("--batch", options->batch,
                         "Full-length barcodes per forward pass; without influence on the vectors")

@@ -110,10 +110,7 @@ void add_knn_command(CLI::App& evaluate) {
                     "Also subtract the keys' mean first; both rows are printed");
   command->add_flag("--no-baselines", options->no_baselines, "Only the model's rows");
   add_anchor_option(*command, options->knn.anchor);
-  command
-      ->add_option("--marker-code", options->knn.marker_code,
-                   "Only records of this marker_code, where the file has that column; empty: all")
-      ->capture_default_str();
+  add_marker_code_option(*command, options->knn.marker_code);
   whole(command->add_option("--seed", options->knn.seed, "Of the random-initialised encoder"), 0)
       ->capture_default_str();
   command->add_option("--json", options->json,

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "backend/backends.h"
 #include "base/error.h"
@@ -67,8 +69,6 @@ struct Embedder::State {
 
   /// With a backend and parameters of its own, not yet filled.
   static std::unique_ptr<State> make(ModelDescription description, const EmbedderOptions& options) {
-    SequenceCoder& coder = description.coder;
-    coder.profile = profile_to_read_by(options.anchor, coder.profile);
     auto state = std::make_unique<State>();
     state->own_backend = make_backend(options.device);
     state->own_parameters = std::make_unique<Parameters>(*state->own_backend);
@@ -106,7 +106,10 @@ Embedder::Embedder(Embedder&&) noexcept = default;
 Embedder::~Embedder() = default;
 
 Embedder Embedder::load(const std::filesystem::path& directory, const EmbedderOptions& options) {
-  auto state = State::make(read_model_description(directory), options);
+  ModelDescription description = read_model_description(directory);
+  std::optional<MarkerProfile>& profile = description.coder.profile;
+  profile = profile_to_read_by(options.anchor, profile);
+  auto state = State::make(std::move(description), options);
   load_encoder(directory, *state->own_parameters);
   state->refresh();
   return Embedder(std::move(state));

@@ -22,7 +22,7 @@ struct EmbedderOptions {
   DType precision = DType::kFloat32;  ///< or kBFloat16
   std::int64_t batch_tokens = 4096;   ///< tokens per forward pass; no influence on results
   std::string device = "cpu";         ///< as make_backend() knows it
-  std::string anchor = "auto";        ///< as profile_to_read_by() knows it
+  std::string anchor = "auto";        ///< of load(), as profile_to_read_by() knows it
 };
 
 /// An encoder ready to embed. The vector of a sequence is the mean of the last hidden states over

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/fingerprint.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -27,12 +28,6 @@ using testing::HasSubstr;
 
 class AtomicFileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("barcodemae_atomic_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   static std::string content(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -42,7 +37,8 @@ class AtomicFileTest : public testing::Test {
         std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path& folder_ = temporary_.path();
 };
 
 TEST_F(AtomicFileTest, AppearsOnCommitOnly) {

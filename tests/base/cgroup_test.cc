@@ -2,13 +2,13 @@
 #include "base/cgroup.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
 #include <string>
 
 #include "base/machine.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -17,11 +17,6 @@ namespace fs = std::filesystem;
 
 class CgroupTest : public testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::temp_directory_path() / ("barcodemae_cgroup_" + std::to_string(::getpid()));
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   void write(const std::string& file, const std::string& text) const {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text << "\n";
@@ -29,7 +24,8 @@ class CgroupTest : public testing::Test {
   void write_group(const std::string& text) const { write("proc/self/cgroup", text); }
   CgroupLimits read() const { return read_cgroup_limits(root_); }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path& root_ = folder_.path();
 };
 
 TEST_F(CgroupTest, NoGroupsNoLimits) {

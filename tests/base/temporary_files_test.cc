@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/atomic_file.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -19,12 +20,6 @@ namespace fs = std::filesystem;
 
 class TemporaryFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("barcodemae_temporary_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::set<std::string> entries() const {
     std::set<std::string> names;
     for (const auto& entry : fs::directory_iterator(folder_)) {
@@ -44,7 +39,8 @@ class TemporaryFilesTest : public testing::Test {
     return status;
   }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path& folder_ = temporary_.path();
 };
 
 TEST_F(TemporaryFilesTest, ASignalRemovesThemAndEndsTheProcess) {
