@@ -61,7 +61,8 @@ SimdLevel detect_simd() {
                       bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);  // F, DQ, BW, VL
   if (!avx512) return SimdLevel::kAvx2;
   if (!bit(leaf71.eax, 5)) return SimdLevel::kAvx512;
-  const bool amx = (xcr0 & 0x60000) == 0x60000 && bit(leaf7.edx, 22) && bit(leaf7.edx, 24);
+  const bool amx =
+      (xcr0 & 0x60000) == 0x60000 && bit(leaf7.edx, 22) && bit(leaf7.edx, 24) && bit(leaf7.edx, 25);
   return amx && request_amx_tiles() ? SimdLevel::kAmx : SimdLevel::kAvx512Bf16;
 }
 

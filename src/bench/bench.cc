@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "backend/backends.h"
@@ -19,11 +20,12 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-const char* name(DType precision) { return precision == DType::kBFloat16 ? "bf16" : "f32"; }
 const char* name(BenchTask task) { return task == BenchTask::kTrain ? "train" : "embed"; }
 
-bool available(DType precision) {
-  return precision == DType::kFloat32 || machine().simd >= SimdLevel::kAvx512;
+/// Whether this machine computes so, and the task can be done so.
+bool available(DType precision, BenchTask task) {
+  if (precision == DType::kInt8 && task == BenchTask::kTrain) return false;
+  return cpu::has_precision(precision);
 }
 
 GemmRate gemm_rate(DType precision, int repeats) {
@@ -40,7 +42,7 @@ GemmRate gemm_rate(DType precision, int repeats) {
     rate.gflops += rate.shapes.back().gflops;
   }
   rate.gflops /= static_cast<double>(rate.shapes.size());
-  fmt::print("oneDNN alone, {:<5}{:8.0f} GFLOP/s  (", name(precision), rate.gflops);
+  fmt::print("oneDNN alone, {:<5}{:8.0f} GFLOP/s  (", precision_name(precision), rate.gflops);
   for (const GemmRate::Shape& shape : rate.shapes) {
     fmt::print("{}{}x{} {:.0f}", &shape == &rate.shapes.front() ? "" : ", ", shape.out, shape.in,
                shape.gflops);
@@ -61,8 +63,9 @@ BenchRow measure(const SpeedRequest& request, double yardstick) {
   BenchRow row{request, {numbers[0], numbers[1]}, 0, child.peak_bytes};
   row.fraction = row.speed.gflops / yardstick;
   fmt::print("{:<8}{:<7}{:<7}{:>5}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n", request.preset,
-             name(request.task), name(request.precision), request.batch, row.speed.samples_per_s,
-             row.speed.gflops, 100 * row.fraction, static_cast<double>(row.peak_bytes) / 1e6);
+             name(request.task), precision_name(request.precision), request.batch,
+             row.speed.samples_per_s, row.speed.gflops, 100 * row.fraction,
+             static_cast<double>(row.peak_bytes) / 1e6);
   std::fflush(stdout);
   return row;
 }
@@ -81,8 +84,12 @@ BenchReport run_bench(const BenchOptions& options) {
              thread_count() == 1 ? "" : "s", to_string(machine().simd));
   make_backend("cpu");  // limits oneDNN to the SIMD level that we use, before its first product
   BenchReport report;
-  report.float32 = gemm_rate(DType::kFloat32, quick ? 5 : 20);
-  if (available(DType::kBFloat16)) report.bfloat16 = gemm_rate(DType::kBFloat16, quick ? 5 : 20);
+  std::map<DType, double> yardsticks;
+  for (const DType precision : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
+    if (!available(precision, BenchTask::kEmbed)) continue;
+    report.rates.push_back({precision, gemm_rate(precision, quick ? 5 : 20)});
+    yardsticks[precision] = report.rates.back().second.gflops;
+  }
   fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type", "batch",
              "barcodes/s", "GFLOP/s", "of oneDNN", "peak memory");
   for (const std::string& preset : options.presets) {
@@ -92,17 +99,15 @@ BenchReport run_bench(const BenchOptions& options) {
           SpeedRequest request;
           request.preset = preset;
           request.task = task == "train" ? BenchTask::kTrain : BenchTask::kEmbed;
-          request.precision = precision == "bf16" ? DType::kBFloat16 : DType::kFloat32;
+          request.precision = precision_named(precision);
           request.batch = batch;
           if (quick) {
             request.repeats = 1;
             request.seconds = 0;
           }
           if (quick && batch != options.batches.front()) continue;
-          if (!available(request.precision)) continue;
-          report.rows.push_back(measure(request, request.precision == DType::kBFloat16
-                                                     ? report.bfloat16.gflops
-                                                     : report.float32.gflops));
+          if (!available(request.precision, request.task)) continue;
+          report.rows.push_back(measure(request, yardsticks.at(request.precision)));
         }
       }
     }
@@ -120,22 +125,19 @@ ordered_json to_json(const BenchReport& report) {
                        {"threads", thread_count()},
                        {"simd", to_string(machine().simd)},
                        {"memory_mb", static_cast<double>(machine().memory_bytes) / 1e6}};
-  const auto add_rate = [&](const char* key, const GemmRate& rate) {
-    if (rate.shapes.empty()) return;
-    ordered_json& of = result["gemm"][key];
+  for (const auto& [precision, rate] : report.rates) {
+    ordered_json& of = result["gemm"][precision_name(precision)];
     of["gflops"] = rate.gflops;
     for (const GemmRate::Shape& shape : rate.shapes) {
       of["shapes"].push_back(
           {{"weight", shape.name}, {"out", shape.out}, {"in", shape.in}, {"gflops", shape.gflops}});
     }
-  };
-  add_rate("f32", report.float32);
-  add_rate("bf16", report.bfloat16);
+  }
   result["results"] = ordered_json::array();
   for (const BenchRow& row : report.rows) {
     result["results"].push_back({{"preset", row.request.preset},
                                  {"task", name(row.request.task)},
-                                 {"precision", name(row.request.precision)},
+                                 {"precision", precision_name(row.request.precision)},
                                  {"batch", row.request.batch},
                                  {"samples_per_s", row.speed.samples_per_s},
                                  {"gflops", row.speed.gflops},

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/gemm_rate.h"
@@ -15,7 +16,7 @@ namespace barcodemae {
 struct BenchOptions {
   std::vector<std::string> presets{"small", "base"};
   std::vector<std::string> tasks{"train", "embed"};
-  std::vector<std::string> precisions{"f32", "bf16"};
+  std::vector<std::string> precisions{"f32", "bf16", "int8"};
   std::vector<std::int64_t> batches{32, 128};
   bool quick = false;  ///< the first batch alone, one repeat
 };
@@ -28,7 +29,7 @@ struct BenchRow {
 };
 
 struct BenchReport {
-  GemmRate float32, bfloat16;  ///< bfloat16: empty where oneDNN has none
+  std::vector<std::pair<DType, GemmRate>> rates;  ///< of the precisions that this machine has
   std::vector<BenchRow> rows;
 };
 

@@ -21,6 +21,17 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+dnnl::memory::data_type onednn_type(DType precision) {
+  switch (precision) {
+    case DType::kBFloat16:
+      return dnnl::memory::data_type::bf16;
+    case DType::kInt8:
+      return dnnl::memory::data_type::s8;
+    default:
+      return dnnl::memory::data_type::f32;
+  }
+}
+
 // Bytes whose every 16 bits are a small bfloat16, and every 32 a small float.
 void fill(dnnl::memory& memory) {
   auto* data = static_cast<std::uint16_t*>(memory.get_data_handle());
@@ -32,8 +43,7 @@ void fill(dnnl::memory& memory) {
 
 double measure(int out, int in, DType precision, int repeats) {
   using Tag = dnnl::memory::format_tag;
-  const auto type =
-      precision == DType::kBFloat16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+  const auto type = onednn_type(precision);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
   const dnnl::memory::desc a({kRows, in}, type, Tag::ab), b({in, out}, type, Tag::any),

@@ -92,13 +92,14 @@ Speed measure_embedding(const SpeedRequest& request) {
   parameters.allocate(/*training=*/false);
   parameters.initialise(kSeed);
   backend->refresh_weights(parameters, request.precision, /*backward=*/false);
+  const DType activation = backend->activation_type(request.precision);
   Arena arena(*backend);
-  arena.reserve(plan_embedding_memory(*backend, encoder, request.precision,
+  arena.reserve(plan_embedding_memory(*backend, encoder, activation,
                                       {.sequences = request.batch, .tokens = kTokens}));
   const PackedBatch batch = random_batch(config, request.batch);
   std::vector<float> vectors(static_cast<std::size_t>(request.batch * config.encoder.width));
   const double seconds = median_seconds(request, [&] {
-    Context context{*backend, arena, nullptr, request.precision};
+    Context context{*backend, arena, nullptr, activation};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
     const Tensor pooled = encoder.embed(context, context.upload(batch.ids), segments);
     backend->download(vectors.data(), pooled.view);

@@ -90,8 +90,9 @@ void add_marker_code_option(CLI::App& command, std::string& marker_code) {
 void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command
       .add_option("--precision", options.precision,
-                  "f32, bf16, or auto: the faster of them on this machine")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+                  "f32, bf16, int8 (weight products only; loses a little), or auto: the faster of "
+                  "f32 and bf16 on this machine")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
       ->capture_default_str()
       ->group("Compute");
   command
@@ -102,25 +103,21 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
       ->group("Compute");
 }
 
-DType ComputeOptions::activation() const {
+DType ComputeOptions::resolved() const {
   if (device == "reference") {
     if (precision == "bf16") {
-      throw UserError("--device reference computes in f32 only\nLeave out --precision bf16.");
+      throw UserError("--device reference computes in f32 or int8\nLeave out --precision bf16.");
     }
-    return DType::kFloat32;
+    return precision == "int8" ? DType::kInt8 : DType::kFloat32;
   }
-  if (precision == "f32") return DType::kFloat32;
   if (precision == "auto") return preferred_cpu_precision();
-  if (machine().simd < SimdLevel::kAvx512) {
-    throw UserError(
-        "--precision bf16 needs a CPU with AVX-512; this one has {}\nUse --precision f32.",
-        to_string(machine().simd));
-  }
-  return DType::kBFloat16;
+  const DType wanted = precision_named(precision);
+  cpu::require_precision(wanted);
+  return wanted;
 }
 
-void print_compute_choice(const ComputeOptions& options, DType activation) {
-  const char* precision = activation == DType::kBFloat16 ? "bf16" : "f32";
+void print_compute_choice(const ComputeOptions& options, DType resolved) {
+  const char* precision = precision_name(resolved);
   if (options.device == "reference") {
     log_info("Device: reference (plain loops), precision {}, 1 thread", precision);
     return;

@@ -23,13 +23,13 @@ void add_marker_code_option(CLI::App& command, std::string& marker_code);
 /// --threads, --quiet, --verbose, --config, added to every subcommand; applied before it runs.
 void add_common_options(CLI::App& command);
 
-/// --precision f32|bf16|auto and --device cpu|reference, for commands that run a model.
+/// --precision f32|bf16|int8|auto and --device cpu|reference, for commands that run a model.
 struct ComputeOptions {
   std::string precision = "auto";
   std::string device = "cpu";
 
   /// Throws UserError for what the machine or the device cannot do.
-  DType activation() const;
+  DType resolved() const;
 };
 void add_compute_options(CLI::App& command, ComputeOptions& options);
 
@@ -39,6 +39,6 @@ CLI::Option* whole(CLI::Option* option, std::int64_t low,
                    std::int64_t high = std::numeric_limits<std::int64_t>::max());
 
 /// Prints once what was chosen: device, SIMD level, precision, threads.
-void print_compute_choice(const ComputeOptions& options, DType activation);
+void print_compute_choice(const ComputeOptions& options, DType resolved);
 
 }  // namespace barcodemae

@@ -45,7 +45,7 @@ std::string records_text(std::size_t count) {
 
 void run(const EmbedCommandOptions& options) {
   refuse_to_overwrite_input(options.data, options.out);
-  const DType precision = options.compute.activation();
+  const DType precision = options.compute.resolved();
   const fs::path directory = find_model(options.model);
   const ModelDescription description = read_model_description(directory);
   const std::int64_t batch_tokens =

@@ -75,7 +75,7 @@ KnnResult run_search(KnnCommandOptions& options) {
         "Example: barcodemae evaluate knn runs/small barcodes.csv --keys train "
         "--queries test_unseen");
   }
-  options.knn.precision = options.compute.activation();
+  options.knn.precision = options.compute.resolved();
   options.knn.device = options.compute.device;
   if (!options.no_cache) options.knn.cache = EmbeddingCache::default_folder();
   print_compute_choice(options.compute, options.knn.precision);

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ExportOptions {
-  std::string model, out, dtype = "bfloat16";
+  std::string model, out, precision = "bf16";
 };
 
 void run(const ExportOptions& options) {
@@ -35,8 +35,9 @@ void run(const ExportOptions& options) {
   const Encoder encoder(parameters, description.config);
   parameters.allocate(/*training=*/false);
   load_encoder(directory, parameters);
-  const WeightType type =
-      options.dtype == "bfloat16" ? WeightType::kBFloat16 : WeightType::kFloat32;
+  const WeightType type = options.precision == "int8"   ? WeightType::kInt8
+                          : options.precision == "bf16" ? WeightType::kBFloat16
+                                                        : WeightType::kFloat32;
   write_directory_atomically(options.out, [&](const fs::path& folder) {
     write_model(folder, description, parameters, /*pretraining=*/false, type);
   });
@@ -56,15 +57,18 @@ void add_export_command(CLI::App& application) {
       ->required();
   command.add_option("--out", options->out, "Folder to make")->required()->type_name("DIR");
   command
-      .add_option("--dtype", options->dtype,
-                  "Numbers of model.safetensors: bfloat16 halves the file, float32 keeps every bit")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      .add_option("--precision", options->precision,
+                  "Numbers of model.safetensors: f32 keeps every bit, bf16 halves the file, int8 "
+                  "halves it again (weights of products, a scale for each row; what embed "
+                  "--precision int8 computes with; transformers does not read it)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
   add_common_options(command);
   command.footer(
       "Examples:\n"
       "  barcodemae export runs/small --out models/coi-small\n"
-      "  barcodemae export runs/base --out shared/base --dtype float32");
+      "  barcodemae export runs/base --out shared/base --precision f32\n"
+      "  barcodemae export coi-small --out coi-small-int8 --precision int8");
   command.callback([options] { run(*options); });
 }
 

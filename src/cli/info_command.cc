@@ -41,7 +41,7 @@ Json describe_machine() {
 Json describe_use() {
   return {{"device", "cpu"},
           {"threads", thread_count()},
-          {"precision", preferred_cpu_precision() == DType::kBFloat16 ? "bf16" : "f32"}};
+          {"precision", precision_name(preferred_cpu_precision())}};
 }
 
 Json describe(const TransformerConfig& config) {

@@ -50,8 +50,8 @@ void run(const PretrainCommand& command) {
     if (stored.is_string()) options.precision = stored.get<std::string>();
   }
   const ComputeOptions compute{options.precision, options.device};
-  const DType activation = compute.activation();
-  options.precision = activation == DType::kBFloat16 ? "bf16" : "f32";
+  const DType activation = compute.resolved();
+  options.precision = precision_name(activation);
   print_compute_choice(compute, activation);
   const std::unique_ptr<Backend> backend = make_backend(options.device);
 

@@ -176,7 +176,7 @@ std::int64_t keep_labelled(Matrix& vectors, std::vector<std::int32_t>& labels) {
 
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data_file,
                        const KnnOptions& options) {
-  const EmbedderOptions embedder_options{
+  EmbedderOptions embedder_options{
       .precision = options.precision, .device = options.device, .anchor = options.anchor};
   ModelDescription description = read_model_description(model);
   std::optional<MarkerProfile>& profile = description.coder.profile;
@@ -211,6 +211,7 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
                    static_cast<std::int64_t>(keys.size()),
                    static_cast<std::int64_t>(queries.size()),
                    left_out,
+                   {},
                    {}};
   const Judge judge(labels_of(data, keys, options.rank), labels_of(data, queries, options.rank),
                     data.label_count(options.rank));
@@ -228,7 +229,7 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
       const std::string identity =
           fmt::format("model {} data {} splits {} rank {} precision {} device {} reading {}",
                       model_name, data_name, splits, to_string(options.rank),
-                      to_string(options.precision), options.device, reading);
+                      to_string(embedder_options.precision), options.device, reading);
       return cache.get(identity, [&] {
         if (!embedder) embedder.emplace(make_embedder());
         return embedder->embed(data, records, "embedding " + splits + ": " + row_name);
@@ -243,6 +244,15 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
                                                           : model.filename().string();
   embed_rows(model_name, model_fingerprint(model),
              [&] { return Embedder::load(model, embedder_options); });
+  if (options.precision == DType::kInt8) {
+    // What int8 costs is seen beside the same model in float32.
+    embedder_options.precision = DType::kFloat32;
+    embed_rows(model_name + ", f32", model_fingerprint(model),
+               [&] { return Embedder::load(model, embedder_options); });
+    result.int8_difference =
+        result.rows.front().scores.accuracy - result.rows[result.rows.size() / 2].scores.accuracy;
+    embedder_options.precision = options.precision;
+  }
   if (!options.baselines) return result;
 
   embed_rows("random-initialised encoder",
@@ -309,6 +319,7 @@ KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries
                    key_vectors.rows,
                    query_vectors.rows,
                    left_out,
+                   {},
                    {}};
   const Judge judge(std::move(key_labels), std::move(query_labels), numbers.count());
   add_vector_rows(result, keys.vectors.stem().string(), judge, std::move(key_vectors),
@@ -329,6 +340,7 @@ std::string KnnResult::to_json() const {
   json["key_count"] = key_count;
   json["query_count"] = query_count;
   json["left_out"] = left_out;
+  if (int8_difference) json["int8_minus_float32"] = *int8_difference;
   json["rows"] = nlohmann::ordered_json::array();
   for (const KnnRow& row : rows) {
     nlohmann::ordered_json entry;
@@ -371,6 +383,9 @@ std::string KnnResult::to_text() const {
                         100 * row.scores.macro_f1,
                         row.effective_rank ? fmt::format("{:.1f}", *row.effective_rank) : "-",
                         format_count(std::llround(row.queries_per_second)));
+  }
+  if (int8_difference) {
+    text += fmt::format("int8 against f32: {:+.2f} points of accuracy\n", 100 * *int8_difference);
   }
   return text;
 }

@@ -30,6 +30,7 @@ struct KnnResult {
   std::int64_t key_count = 0, query_count = 0;
   std::int64_t left_out = 0;  ///< records of these splits without a label, or without a token
   std::vector<KnnRow> rows;
+  std::optional<double> int8_difference;  ///< accuracy of int8 less that of float32, when asked for
 
   /// {"task": "knn", "rank", "keys", "queries", …, "rows": [{"name", "accuracy", …}]}
   std::string to_json() const;

@@ -54,7 +54,7 @@ void load_pretraining(const std::filesystem::path& directory, Parameters& parame
 /// What model.safetensors holds, for `info`: parameters of the encoder and how they are stored.
 struct WeightSummary {
   std::int64_t parameters = 0;
-  std::string type;  ///< "F32", "BF16", …; "mixed"
+  std::string type;  ///< "F32", "BF16", "BF16 and I8", …
   std::uintmax_t bytes = 0;
 };
 WeightSummary summarise_weights(const std::filesystem::path& directory);
@@ -62,7 +62,9 @@ WeightSummary summarise_weights(const std::filesystem::path& directory);
 /// Hash of the weights and the description: names the model in caches and libraries.
 std::string model_fingerprint(const std::filesystem::path& directory);
 
-enum class WeightType { kFloat32, kBFloat16 };
+/// kInt8: the weights of products as I8 with a scale for each row (tensor/quantisation.h), the rest
+/// in bfloat16; loaded again they are the floats that int8 stands for.
+enum class WeightType { kFloat32, kBFloat16, kInt8 };
 
 /// Writes config.json, tokenizer.json, tokenizer_config.json, marker.json (anchored models) and
 /// model.safetensors into an existing folder, each file atomically, weights last; and

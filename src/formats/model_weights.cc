@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The tensors of a model directory.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string_view>
 
 #include "barcodemae_version.h"
 #include "base/error.h"
 #include "formats/model_directory.h"
 #include "formats/safetensors.h"
+#include "tensor/quantisation.h"
 
 namespace barcodemae {
 namespace {
@@ -37,9 +41,10 @@ std::vector<std::int64_t> stored_shape(const Parameters::NamedShape& tensor) {
 void load_tensors(const SafetensorsFile& file, const std::string& prefix, Parameters& parameters,
                   bool encoder) {
   std::vector<std::string> known;
-  for (const auto& [name, rows, cols] : parameters.names()) {
+  for (const auto& [name, rows, cols, matmul] : parameters.names()) {
     if (is_encoder_tensor(name) != encoder) continue;
     known.push_back(name);
+    if (matmul) known.push_back(name + kInt8ScaleSuffix);
     const std::vector<float> values = file.floats(prefix + name, rows, cols);
     if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
       throw UserError(
@@ -62,13 +67,44 @@ void load_tensors(const SafetensorsFile& file, const std::string& prefix, Parame
   }
 }
 
+StoredType stored_type(WeightType type) {
+  return type == WeightType::kFloat32 ? StoredType::kF32 : StoredType::kBF16;
+}
+
+/// A weight as I8 and the scales of its rows.
+void add_int8(std::vector<TensorToWrite>& tensors, std::vector<std::vector<std::byte>>& memory,
+              const Parameters::NamedShape& tensor, const std::vector<float>& values) {
+  const auto cols = static_cast<std::size_t>(tensor.cols);
+  std::vector<float> scales;
+  std::vector<std::byte>& bytes = memory.emplace_back(values.size());
+  const std::span numbers(reinterpret_cast<std::int8_t*>(bytes.data()), values.size());
+  for (std::size_t row = 0; row < values.size(); row += cols) {
+    const std::span of = std::span(values).subspan(row, cols);
+    scales.push_back(int8_scale(of));
+    quantise_int8(numbers.subspan(row, cols), of, scales.back());
+  }
+  tensors.push_back({tensor.name, StoredType::kI8, {tensor.rows, tensor.cols}, {}, bytes});
+  tensors.push_back({tensor.name + kInt8ScaleSuffix,
+                     StoredType::kF32,
+                     {tensor.rows, 1},
+                     {},
+                     {},
+                     [scales = std::move(scales)] { return scales; }});
+}
+
 void write_tensors(const std::filesystem::path& path, const Parameters& parameters, bool encoder,
                    WeightType type) {
   std::vector<TensorToWrite> tensors;
+  std::vector<std::vector<std::byte>> memory;
+  memory.reserve(parameters.names().size());  // the tensors point into it
   for (const Parameters::NamedShape& tensor : parameters.names()) {
     if (is_encoder_tensor(tensor.name) != encoder) continue;
+    if (type == WeightType::kInt8 && tensor.matmul) {
+      add_int8(tensors, memory, tensor, parameters.download(tensor.name));
+      continue;
+    }
     tensors.push_back({tensor.name,
-                       type == WeightType::kBFloat16 ? StoredType::kBF16 : StoredType::kF32,
+                       stored_type(type),
                        stored_shape(tensor),
                        {},
                        {},
@@ -94,14 +130,17 @@ WeightSummary summarise_weights(const std::filesystem::path& directory) {
   const SafetensorsFile file(directory / kEncoderFile);
   const std::string prefix = prefix_of(file);
   WeightSummary summary;
+  std::set<std::string> types;
   for (const auto& [name, entry] : file.entries()) {
     if (!name.starts_with(prefix)) continue;
     const std::string plain = name.substr(prefix.size());
     if (!is_encoder_tensor(plain) || plain == "embeddings.position_ids") continue;
+    // Scales belong to the numbers before them.
+    if (plain.ends_with(kInt8ScaleSuffix)) continue;
     summary.parameters += entry.elements();
-    if (!summary.type.empty() && summary.type != entry.type_name) summary.type = "mixed";
-    if (summary.type.empty()) summary.type = entry.type_name;
+    types.insert(entry.type_name);
   }
+  summary.type = fmt::format("{}", fmt::join(types, " and "));
   summary.bytes = std::filesystem::file_size(directory / kEncoderFile);
   return summary;
 }

@@ -36,6 +36,7 @@ constexpr TypeInfo kTypes[] = {
     {"F6_E2M3", 6, StoredType::kOther},
     {"F6_E3M2", 6, StoredType::kOther},
     {"U8", 8, StoredType::kU8},
+    {"I8", 8, StoredType::kI8},
     {"I8", 8, StoredType::kOther},
     {"F8_E5M2", 8, StoredType::kOther},
     {"F8_E4M3", 8, StoredType::kOther},
@@ -280,9 +281,17 @@ std::vector<float> SafetensorsFile::floats(const std::string& name, std::int64_t
     case StoredType::kBF16:
       convert(std::uint16_t{}, float_from_bfloat16);
       break;
+    case StoredType::kI8: {
+      const std::vector<float> scales = floats(name + kInt8ScaleSuffix, rows, 1);
+      convert(std::int8_t{}, [](std::int8_t value) { return static_cast<float>(value); });
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] *= scales[i / static_cast<std::size_t>(cols)];
+      }
+      break;
+    }
     default:
-      throw UserError("{}: tensor \"{}\" is of type {}, expected F32, F64, F16 or BF16", source_,
-                      name, entry.type_name);
+      throw UserError("{}: tensor \"{}\" is of type {}, expected F32, F64, F16, BF16 or I8",
+                      source_, name, entry.type_name);
   }
   return values;
 }

@@ -12,7 +12,10 @@
 
 namespace barcodemae {
 
-enum class StoredType { kF32, kF64, kF16, kBF16, kI64, kI32, kU8, kOther };
+enum class StoredType { kF32, kF64, kF16, kBF16, kI64, kI32, kI8, kU8, kOther };
+
+/// Behind the name of an I8 tensor: the scales of its rows.
+inline constexpr const char* kInt8ScaleSuffix = "_scale";
 
 /// Tensors of one file, validated: sorted, without holes, overlaps or trailing bytes.
 class SafetensorsFile {
@@ -37,7 +40,8 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& name) const { return entries_.count(name) != 0; }
   std::span<const std::byte> bytes(const std::string& name) const;
-  /// As float32 (from F32, F64, F16, BF16) when the shape is [rows, cols] ([cols] when rows is 1).
+  /// As float32 (from F32, F64, F16, BF16, and I8 with F32 scales [rows, 1] of its rows under the
+  /// name + "_scale") when the shape is [rows, cols] ([cols] when rows is 1).
   /// Throws UserError naming the tensor when it is missing or shaped otherwise.
   std::vector<float> floats(const std::string& name, std::int64_t rows, std::int64_t cols) const;
   const std::string& source() const { return source_; }

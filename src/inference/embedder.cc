@@ -81,8 +81,6 @@ struct Embedder::State {
   void use(ModelDescription what, const EmbedderOptions& how, const Encoder& which,
            Backend& where) {
     BARCODEMAE_CHECK(how.batch_tokens > 0, "batches of {} tokens", how.batch_tokens);
-    BARCODEMAE_CHECK(how.precision == DType::kFloat32 || how.precision == DType::kBFloat16,
-                     "embedding in {}", to_string(how.precision));
     description = std::move(what);
     options = how;
     encoder = &which;
@@ -95,7 +93,7 @@ struct Embedder::State {
   }
 
   Tensor run(const PackedBatch& batch) {
-    Context context{*backend, *arena, nullptr, options.precision};
+    Context context{*backend, *arena, nullptr, backend->activation_type(options.precision)};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
     return encoder->embed(context, context.upload(batch.ids), segments);
   }

@@ -19,7 +19,7 @@
 namespace barcodemae {
 
 struct EmbedderOptions {
-  DType precision = DType::kFloat32;  ///< or kBFloat16
+  DType precision = DType::kFloat32;  ///< or kBFloat16, kInt8
   std::int64_t batch_tokens = 4096;   ///< tokens per forward pass; no influence on results
   std::string device = "cpu";         ///< as make_backend() knows it
   std::string anchor = "auto";        ///< of load(), as profile_to_read_by() knows it

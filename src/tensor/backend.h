@@ -7,6 +7,8 @@
 //   T rows (tokens), H width, N sequences, V vocabulary, P positions, F feed-forward width.
 //   Activations have the run's activation type (float32, bfloat16, or float64 on `reference`); all
 //   parameters, their gradients, statistics and pooled vectors are float32 (float64 with float64).
+//   For inference the products with matmul parameters may be of int8 on both sides, summed exactly
+//   (tensor/quantisation.h); everything around them stays in floats.
 //   "+=" outputs (parameter gradients) accumulate. A gradient of an activation is overwritten, or
 //   added to when `accumulate` is true. Parameter gradients without data are not wanted.
 //   Same inputs, same bits, for any number of threads; a row's result does not depend on the other
@@ -113,11 +115,14 @@ class Backend {
   virtual void download(void* host, View source) const = 0;
   virtual void zero(View destination) = 0;
 
-  /// Makes or renews the compute copies (bfloat16, reordered) of the matmul parameters; to be
+  /// The type of activations around products in `precision`: the same, except that int8 rows are
+  /// made where a product needs them, each by a scale of its own (its largest magnitude / 127).
+  virtual DType activation_type(DType precision) const = 0;
+  /// Makes or renews the compute copies (bfloat16, int8, reordered) of the matmul parameters; to be
   /// called after every change of values: an optimiser step, a load. `backward`: those of the
-  /// backward pass too. Kernels throw InternalError when it has not been called for a parameter
-  /// they need.
-  virtual void refresh_weights(const Parameters& parameters, DType activation, bool backward) = 0;
+  /// backward pass too, which int8 has not. Kernels throw InternalError when it has not been called
+  /// for a parameter they need; UserError when the machine cannot compute in `precision`.
+  virtual void refresh_weights(const Parameters& parameters, DType precision, bool backward) = 0;
   virtual void forget_weights(const Parameters& parameters) = 0;
 
   // Embeddings. `ids` int32 [T, 1]; or `rows` [T, H] (then ids.data is null).

@@ -209,7 +209,9 @@ std::vector<Parameters::NamedShape> Parameters::names() const {
   std::vector<NamedShape> shapes;
   for (const Entry& entry : entries_) {
     const std::int64_t rows = entry.rows / static_cast<std::int64_t>(entry.names.size());
-    for (const std::string& name : entry.names) shapes.push_back({name, rows, entry.cols});
+    for (const std::string& name : entry.names) {
+      shapes.push_back({name, rows, entry.cols, entry.matmul});
+    }
   }
   return shapes;
 }

@@ -85,6 +85,7 @@ class Parameters {
   struct NamedShape {
     std::string name;
     std::int64_t rows, cols;
+    bool matmul;
   };
   /// Every name with its shape, in declaration order.
   std::vector<NamedShape> names() const;

@@ -4,10 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace barcodemae {
 
-enum class DType : std::uint8_t { kFloat32, kFloat64, kBFloat16, kInt32 };
+enum class DType : std::uint8_t { kFloat32, kFloat64, kBFloat16, kInt32, kInt8 };
 
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
@@ -18,11 +19,16 @@ constexpr std::size_t size_of(DType dtype) {
     case DType::kFloat32:
     case DType::kInt32:
       return 4;
+    case DType::kInt8:
+      return 1;
   }
   return 0;
 }
 
 const char* to_string(DType dtype);
+/// As options and reports name precisions: "f32", "f64", "bf16", "int8".
+const char* precision_name(DType dtype);
+DType precision_named(std::string_view name);  ///< Throws InternalError for any other.
 
 /// A matrix [rows, cols], row-major and compact, in the backend's memory. Vectors have one row. It
 /// owns nothing; nothing outside src/backend/ dereferences `data`.

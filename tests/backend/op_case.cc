@@ -210,7 +210,8 @@ Values make_inputs(const OpCase& op) {
   return inputs;
 }
 
-Values run(const OpCase& op, const Values& inputs, Backend& backend, DType activation, Pass pass) {
+Values run(const OpCase& op, const Values& inputs, Backend& backend, DType precision, Pass pass) {
+  const DType activation = backend.activation_type(precision);
   const bool training = pass != Pass::kInference;
   const DType statistics = activation == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   const DType y_type = op.statistics ? statistics : activation;
@@ -234,7 +235,7 @@ Values run(const OpCase& op, const Values& inputs, Backend& backend, DType activ
       }
       call.parameters[spec.name] = parameter;
     }
-    backend.refresh_weights(parameters, activation, training);
+    backend.refresh_weights(parameters, precision, training);
   }
 
   call.segments = make_segments(op.batch, memory);

@@ -108,7 +108,7 @@ enum class Pass { kInference, kForward, kBoth };
 /// Runs a case and returns "y" (of a loss "loss" and "hits"), "dx" and "d <parameter>" of those
 /// that are wanted. Reports, as test failures, sentinels, inputs or gradient padding that were
 /// written to.
-Values run(const OpCase& op, const Values& inputs, Backend& backend, DType activation, Pass pass);
+Values run(const OpCase& op, const Values& inputs, Backend& backend, DType precision, Pass pass);
 
 /// Every op with every shape that matters.
 std::vector<OpCase> all_op_cases();

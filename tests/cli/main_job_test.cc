@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "backend/backends.h"
 #include "formats/npy.h"
 #include "run_binary.h"
 
@@ -65,6 +66,26 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
     ASSERT_NEAR(rounded.values[i], queries.values[i], 0.1);
   }
   EXPECT_EQ(run_barcodemae({"export", folder / "model", "--out", folder / "small"}).exit_code, 2);
+
+  // The weights of products in int8, which embedding in int8 computes with.
+  if (cpu::has_precision(DType::kInt8)) {
+    run({"export", folder / "model", "--out", folder / "int8", "--precision", "int8"});
+    EXPECT_LT(std::filesystem::file_size(folder / "int8/model.safetensors"),
+              std::filesystem::file_size(folder / "small/model.safetensors"));
+    const auto embed = [&](const char* model, const std::string& out) {
+      run({"embed", folder / model, data, "--split", "test_unseen", "--precision", "int8", "--out",
+           out});
+      return read_npy(out).values;
+    };
+    run({"export", folder / "int8", "--out", folder / "again", "--precision", "int8"});
+    EXPECT_EQ(embed("int8", folder / "e.npy"), embed("again", folder / "e.npy"));
+    const Outcome int8 = run({"evaluate", "knn", folder / "model", data, "--no-cache",
+                              "--no-baselines", "--precision", "int8", "--json", json});
+    EXPECT_THAT(int8.out, HasSubstr("int8 against f32:"));
+    const auto beside = nlohmann::json::parse(read_text(json));
+    EXPECT_EQ(beside["rows"][1]["accuracy"], rows[0]["accuracy"]) << "the row in float32";
+    EXPECT_NEAR(beside["int8_minus_float32"].get<double>(), 0, 0.05);
+  }
 
   // Read as they are, the same barcodes get other vectors.
   run({"embed", folder / "model", data, "--split", "train", "--anchor", "none", "--out",

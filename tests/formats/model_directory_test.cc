@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "formats/safetensors.h"
 #include "nn/masked_autoencoder.h"
+#include "tensor/quantisation.h"
 
 namespace barcodemae {
 namespace {
@@ -160,6 +161,36 @@ TEST_F(ModelDirectory, BFloat16WeightsAreRoundedToNearest) {
   for (std::size_t i = 0; i < values.size(); ++i)
     ASSERT_LE(std::abs(values[i] - expected[i]), std::abs(expected[i]) / 256);
   EXPECT_NE(values, expected);
+}
+
+// What int8 stands for, and a second rounding changes nothing: a file gives the embeddings that
+// rounding the model at hand gives.
+TEST_F(ModelDirectory, Int8WeightsAreRoundedOnce) {
+  const std::string name = "encoder.layer.1.output.dense.weight";
+  const auto reload = [&](Parameters& parameters) {
+    Encoder(parameters, tiny_description().config);
+    parameters.allocate(false);
+    load_encoder(directory_, parameters);
+    return parameters.download(name);
+  };
+  write_weights(directory_, *parameters_, false, WeightType::kInt8);
+  const std::string once = read("model.safetensors");
+  Parameters loaded(*backend_), again(*backend_);
+  const std::vector<float> expected = parameters_->download(name), values = reload(loaded);
+  const auto cols = values.size() / 16;
+  for (std::size_t row = 0; row < 16; ++row) {
+    const std::span of = std::span(expected).subspan(row * cols, cols);
+    const float scale = int8_scale(of);
+    EXPECT_LT(scale, 0.05f);
+    for (std::size_t col = 0; col < cols; ++col) {
+      ASSERT_LE(std::abs(values[row * cols + col] - of[col]), 0.501f * scale);
+    }
+  }
+  write_weights(directory_, loaded, false, WeightType::kInt8);
+  EXPECT_EQ(read("model.safetensors"), once);
+  EXPECT_EQ(reload(again), values);
+  EXPECT_EQ(summarise_weights(directory_).type, "BF16 and I8");
+  EXPECT_EQ(summarise_weights(directory_).parameters, loaded.count());
 }
 
 TEST_F(ModelDirectory, ReadsOtherWritersNames) {

@@ -8,7 +8,6 @@
 #include <filesystem>
 
 #include "backend/backends.h"
-#include "base/machine.h"
 #include "base/threads.h"
 #include "tiny_model.h"
 
@@ -30,8 +29,8 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
 class EmbedderTest : public testing::TestWithParam<std::pair<const char*, DType>> {
  protected:
   void SetUp() override {
-    if (GetParam().second == DType::kBFloat16 && machine().simd < SimdLevel::kAvx512)
-      GTEST_SKIP() << "skipped: bfloat16 needs AVX-512";
+    if (!cpu::has_precision(GetParam().second))
+      GTEST_SKIP() << "skipped: this CPU has no " << to_string(GetParam().second);
   }
   EmbedderOptions options(std::int64_t batch_tokens) const {
     return {GetParam().second, batch_tokens, GetParam().first};
@@ -76,14 +75,14 @@ TEST_P(EmbedderTest, SequencesWithoutTokensGetZerosInTheirPlace) {
   EXPECT_EQ(embedder.embed(std::vector<TokenSequence>{}).rows, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, EmbedderTest,
-                         testing::Values(std::pair("reference", DType::kFloat32),
-                                         std::pair("cpu", DType::kFloat32),
-                                         std::pair("cpu", DType::kBFloat16)),
-                         [](const auto& values) {
-                           return std::string(values.param.first) + "_" +
-                                  to_string(values.param.second);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Devices, EmbedderTest,
+    testing::Values(std::pair("reference", DType::kFloat32), std::pair("cpu", DType::kFloat32),
+                    std::pair("cpu", DType::kBFloat16), std::pair("reference", DType::kInt8),
+                    std::pair("cpu", DType::kInt8)),
+    [](const auto& values) {
+      return std::string(values.param.first) + "_" + to_string(values.param.second);
+    });
 
 TEST(Embedder, LoadedBorrowedAndRandomAreTheSameModel) {
   const ModelDescription description = tiny_description();

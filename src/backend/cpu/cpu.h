@@ -14,6 +14,11 @@ std::unique_ptr<Backend> make_cpu_backend();
 
 namespace cpu {
 
+/// Whether this machine computes products in float32, bfloat16, int8.
+bool has_precision(DType precision);
+/// Throws UserError when it does not.
+void require_precision(DType precision);
+
 /// The faster of float32 and bfloat16 for matrix products on this machine; takes some milliseconds.
 DType faster_precision();
 

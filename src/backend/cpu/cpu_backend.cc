@@ -36,15 +36,16 @@ void CpuBackend::zero(View destination) {
                });
 }
 
-void CpuBackend::refresh_weights(const Parameters& parameters, DType activation, bool backward) {
-  BARCODEMAE_CHECK(activation == DType::kFloat32 || activation == DType::kBFloat16,
-                   "activations in {}", to_string(activation));
-  if (activation == DType::kBFloat16 && !cpu::bfloat16_products()) {
-    throw UserError(
-        "bfloat16 needs a CPU with AVX-512; this one offers {}.\n"
-        "Use --precision f32, or auto, which chooses it here.",
-        to_string(machine().simd));
-  }
+DType CpuBackend::activation_type(DType precision) const {
+  if (precision != DType::kInt8) return precision;
+  return machine().simd >= SimdLevel::kAmx ? DType::kBFloat16 : DType::kFloat32;
+}
+
+void CpuBackend::refresh_weights(const Parameters& parameters, DType precision, bool backward) {
+  BARCODEMAE_CHECK(precision == DType::kFloat32 || precision == DType::kBFloat16 ||
+                       (precision == DType::kInt8 && !backward),
+                   "products in {}", to_string(precision));
+  cpu::require_precision(precision);
   struct Job {
     cpu::WeightMatrix* matrix;
     const float* source;
@@ -54,9 +55,9 @@ void CpuBackend::refresh_weights(const Parameters& parameters, DType activation,
   const auto prepare = [&](std::unique_ptr<cpu::WeightMatrix>& matrix, const Parameter& parameter,
                            bool transposed) {
     const std::int64_t out = parameter.value.rows, in = parameter.value.cols;
-    if (matrix == nullptr || matrix->type() != activation) {
+    if (matrix == nullptr || matrix->type() != precision) {
       matrix = std::make_unique<cpu::WeightMatrix>(transposed ? in : out, transposed ? out : in,
-                                                   activation);
+                                                   precision);
     }
     jobs.push_back({matrix.get(), cpu::values(parameter), transposed});
   };
@@ -83,9 +84,10 @@ void CpuBackend::forget_weights(const Parameters& parameters) {
 
 const cpu::WeightMatrix& CpuBackend::forward_weight(const Parameter& weight, DType type) const {
   const auto found = weights_.find(weight.value.data);
-  BARCODEMAE_CHECK(found != weights_.end() && found->second.forward != nullptr &&
-                       found->second.forward->type() == type,
-                   "no refresh_weights() for parameter {} in {}", weight.index, to_string(type));
+  BARCODEMAE_CHECK(
+      found != weights_.end() && found->second.forward != nullptr &&
+          (found->second.forward->type() == type || found->second.forward->type() == DType::kInt8),
+      "no refresh_weights() for parameter {} in {}", weight.index, to_string(type));
   return *found->second.forward;
 }
 

@@ -25,7 +25,8 @@ class CpuBackend final : public Backend {
   void download(void* host, View source) const override;
   void zero(View destination) override;
 
-  void refresh_weights(const Parameters& parameters, DType activation, bool backward) override;
+  DType activation_type(DType precision) const override;
+  void refresh_weights(const Parameters& parameters, DType precision, bool backward) override;
   void forget_weights(const Parameters& parameters) override;
 
   KernelMemory embed_memory(const EmbeddingBlock& block, std::int64_t rows,
@@ -91,6 +92,7 @@ class CpuBackend final : public Backend {
   struct Weights {
     std::unique_ptr<cpu::WeightMatrix> forward, backward;
   };
+  /// `type`: of the activations that meet it; int8 weights meet any.
   const cpu::WeightMatrix& forward_weight(const Parameter& weight, DType type) const;
   const cpu::WeightMatrix& backward_weight(const Parameter& weight, DType type) const;
 

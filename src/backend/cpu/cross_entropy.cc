@@ -8,6 +8,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/row_blocks.h"
+#include "base/error.h"
 #include "base/threads.h"
 
 namespace barcodemae {
@@ -158,6 +159,7 @@ void CpuBackend::cross_entropy_forward(View loss, View x, View index, View targe
   const std::int64_t scored = index.rows, width = x.cols, logits = logit_count(head);
   const DType type = x.dtype;
   const WeightMatrix& weight = forward_weight(head.weight, type);
+  BARCODEMAE_CHECK(weight.type() == type, "logits of {} weights", to_string(weight.type()));
   Carver saved_carver(saved_bytes.data);
   const Saved saved(saved_carver, scored, logits, type);
   Carver shared_carver(scratch_bytes.data);

@@ -116,8 +116,9 @@ void CpuBackend::feed_forward_block_forward(View y, View x, const FeedForwardBlo
     const ForwardScratch scratch(carver, largest_block_bound(x.rows, segments.longest, type), width,
                                  inner, type);
     const void* input = readable_rows(x, rows, scratch.x);
-    if (on_tiles) {
-      const FeedForwardProducts products{rows.padded_rows, saving ? pre_of(saved, rows) : nullptr};
+    if (on_tiles || in_weight.type() == DType::kInt8) {
+      const FeedForwardProducts products{rows.padded_rows, type,
+                                         saving ? pre_of(saved, rows) : nullptr};
       feed_forward_products(products, scratch.product, input, in_weight, values(block.in_bias),
                             out_weight);
     } else {
@@ -184,7 +185,7 @@ void CpuBackend::feed_forward_block_backward(View dx, bool accumulate, View dy, 
     store(dproduct_rows, dproduct);
     store(x_rows, at(x.data, type, rows.row * width));
     if (on_tiles) {
-      const FeedForwardProducts products{rows.padded_rows, pre_of(saved, rows)};
+      const FeedForwardProducts products{rows.padded_rows, type, pre_of(saved, rows)};
       feed_forward_gradients(products, dx.data != nullptr ? scratch.product : nullptr, dproduct,
                              out_weight, in_weight, rows.padded_row, dpre_rows, hidden_rows,
                              partial + 3 * width);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Matrix products on one thread each. A row of a product has the same bits wherever it stands and
-// whatever stands beside it; sums over rows run in their order. bfloat16 with AMX runs on tiles of
-// our own (gemm_amx.h), the rest on oneDNN.
+// whatever stands beside it; sums over rows run in their order. bfloat16 and int8 with AMX run on
+// tiles of our own (gemm_amx.h), the rest on oneDNN.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,9 @@ void initialise_gemm();
 /// False below AVX-512: there are no bfloat16 products.
 bool bfloat16_products();
 
+/// False where there is no fast exact sum of int8 products (VNNI): then there are none.
+bool int8_products();
+
 /// The right-hand side B [inner, cols] of products, in the layout that suits them.
 class WeightMatrix {
  public:
@@ -30,7 +33,8 @@ class WeightMatrix {
   WeightMatrix(WeightMatrix&&) noexcept;
   WeightMatrix& operator=(WeightMatrix&&) noexcept;
 
-  /// Fills it from compact float32: B as it is, or B's transpose [cols, inner]. Single-threaded.
+  /// Fills it from compact float32: B as it is, or B's transpose [cols, inner]; of int8 the
+  /// transpose only, each column of B by a scale of its own. Single-threaded.
   void pack(const float* source, bool transposed);
 
   std::int64_t inner() const { return inner_; }
@@ -46,7 +50,8 @@ class WeightMatrix {
 };
 
 /// c [rows, cols] = a [rows, inner] · B (+ bias [cols]); compact; `a` has B's type, c B's or
-/// float32. On the calling thread.
+/// float32. When B is int8, a and c have the type of activations, and each row of a is made int8 by
+/// a scale of its own. On the calling thread.
 void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const WeightMatrix& b,
               const float* bias);
 
@@ -89,9 +94,11 @@ class GradientOperand {
 };
 
 /// The two products of a feed-forward block with gelu between them, where a tile of the inner rows
-/// is finished while it is in L1. Only for types whose gradient operands are packed.
+/// is finished while it is in L1. Only for types whose gradient operands are packed, and for int8
+/// weights.
 struct FeedForwardProducts {
   std::int64_t rows = 0;
+  DType type = DType::kBFloat16;  ///< of x and out
   void* pre = nullptr;  ///< feed_forward_pre_bytes(); out of forward (or null), in of backward
 };
 std::size_t feed_forward_pre_bytes(std::int64_t rows, std::int64_t inner);

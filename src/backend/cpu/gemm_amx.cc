@@ -3,60 +3,12 @@
 
 #include <immintrin.h>
 
+#include "backend/cpu/gemm_amx_loop.h"
 #include "backend/cpu/kernels/gelu_values.h"
 #include "backend/cpu/kernels/tiles.h"
 
 namespace barcodemae::cpu::amx {
 namespace {
-
-// Inner elements whose left and right blocks stay in L1 …
-constexpr std::int64_t kInnerStep = 256;
-// … and whose left side, kCallRows of it, leaves L2 room for the right side passing through.
-constexpr std::int64_t kInnerPass = 1024;
-
-constexpr std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-
-// c [32, 32] = or += the product of `steps` blocks. Meanwhile `lines` cache lines a step of what
-// comes next are fetched into L2.
-void multiply_blocks(float* c, bool accumulate, const std::uint16_t* left,
-                     const std::uint16_t* right, std::int64_t steps, const char* next,
-                     std::int64_t lines) {
-  constexpr int kStride = kBlock * sizeof(float);
-  if (accumulate) {
-    _tile_loadd(0, c, kStride);
-    _tile_loadd(1, c + 16, kStride);
-    _tile_loadd(2, c + 16 * kBlock, kStride);
-    _tile_loadd(3, c + 16 * kBlock + 16, kStride);
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  for (std::int64_t step = 0; step < steps; ++step) {
-    _tile_loadd(4, left + step * kBlockElements, 64);
-    _tile_loadd(6, right + step * kBlockElements, 64);
-    _tile_loadd(5, left + step * kBlockElements + kBlockElements / 2, 64);
-    _tile_loadd(7, right + step * kBlockElements + kBlockElements / 2, 64);
-    for (std::int64_t line = 0; line < lines; ++line, next += 64) _mm_prefetch(next, _MM_HINT_T1);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-  _tile_stored(0, c, kStride);
-  _tile_stored(1, c + 16, kStride);
-  _tile_stored(2, c + 16 * kBlock, kStride);
-  _tile_stored(3, c + 16 * kBlock + 16, kStride);
-}
-
-__mmask16 first_lanes(std::int64_t count) {
-  return static_cast<__mmask16>(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1u << count) - 1);
-}
-
-__mmask32 first_lanes32(std::int64_t count) {
-  return count >= 32 ? 0xFFFFFFFFu : count <= 0 ? 0u : (std::uint32_t{1} << count) - 1;
-}
 
 // 32 numbers of row `row`; zeros beyond the matrix.
 __m512i row_or_zeros(const std::uint16_t* data, std::int64_t row, std::int64_t rows,
@@ -192,7 +144,8 @@ Row widened(__m512i row) {
 
 void store_block(const Product& product, const float* block, const Row& bias, std::int64_t row,
                  std::int64_t col) {
-  const std::int64_t rows = min(kBlock, product.rows - row), cols = product.cols - col;
+  const std::int64_t rows = product.rows - row < kBlock ? product.rows - row : kBlock;
+  const std::int64_t cols = product.cols - col;
   const __mmask16 low = first_lanes(cols), high = first_lanes(cols - 16);
   for (std::int64_t r = 0; r < rows; ++r) {
     Row out{_mm512_add_ps(_mm512_load_ps(block + r * kBlock), bias.low),
@@ -288,37 +241,29 @@ void finish_block(const Product& product, const float* block, std::int64_t row, 
 void finish_stores() { _mm_sfence(); }
 
 std::int64_t scratch_floats(std::int64_t cols, std::int64_t inner) {
-  return kCallRows * kBlock * (inner > kInnerPass ? blocks(cols) : 1);
+  return loop_scratch(cols, blocks(inner));
 }
 
-void multiply(const Product& product) {
-  const TileConfiguration configuration;
-  _tile_loadconfig(&configuration);
-  const std::int64_t inner = blocks(product.inner) * kBlock;
-  const std::int64_t row_blocks = blocks(product.rows);
-  const std::int64_t side = inner * kBlock;  // elements of one row of blocks
-  const bool one_pass = inner <= kInnerPass;
-  for (std::int64_t pass = 0; pass < inner; pass += kInnerPass) {
-    const std::int64_t pass_end = min(inner, pass + kInnerPass);
-    for (std::int64_t col = 0; col < product.cols; col += kBlock) {
-      const std::uint16_t* right = product.right + col * inner;
-      float* blocks_of_col = product.scratch + (one_pass ? 0 : col * kCallRows);
-      for (std::int64_t k = pass; k < pass_end; k += kInnerStep) {
-        const std::int64_t length = min(kInnerStep, pass_end - k);
-        // The next columns' right side: 64 bytes an inner element, spread over the steps.
-        const bool more = col + kBlock < product.cols;
-        const std::int64_t lines = more ? kBlock / row_blocks : 0;
-        const char* next = reinterpret_cast<const char*>(right + side + k * kBlock);
-        for (std::int64_t row = 0; row < row_blocks; ++row) {
-          float* block = blocks_of_col + row * kBlockElements;
-          multiply_blocks(block, k > 0, product.left + row * side + k * kBlock, right + k * kBlock,
-                          length / kBlock, next + row * length / kBlock * lines * 64, lines);
-          if (k + length == inner) finish_block(product, block, row * kBlock, col);
-        }
-      }
-    }
+namespace {
+
+struct BFloat16Dots {
+  static void accumulate() {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_release();
+};
+
+}  // namespace
+
+void multiply(const Product& product) {
+  const BlockLoop loop{product.left, product.right, product.rows, product.cols,
+                       blocks(product.inner)};
+  multiply_blocks<BFloat16Dots>(loop, product.scratch,
+                                [&](const float* block, std::int64_t row, std::int64_t col) {
+                                  finish_block(product, block, row, col);
+                                });
   finish_stores();
 }
 

@@ -5,6 +5,8 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/memory.h"
+#include "base/error.h"
+#include "base/machine.h"
 
 namespace barcodemae::cpu {
 namespace {
@@ -26,6 +28,28 @@ double time_product(DType type) {
 }
 
 }  // namespace
+
+bool has_precision(DType precision) {
+  switch (precision) {
+    case DType::kFloat32:
+      return true;
+    case DType::kBFloat16:
+      return bfloat16_products();
+    case DType::kInt8:
+      return int8_products();
+    default:
+      return false;
+  }
+}
+
+void require_precision(DType precision) {
+  if (has_precision(precision)) return;
+  throw UserError(
+      "--precision {} needs a CPU with {}; this one has {}\n"
+      "Use --precision f32, or auto, which takes the faster of those that keep all digits.",
+      precision_name(precision), precision == DType::kInt8 ? "AVX-512 BF16 and VNNI" : "AVX-512",
+      to_string(machine().simd));
+}
 
 DType faster_precision() {
   initialise_gemm();

@@ -37,12 +37,13 @@ struct AttentionGradients {
 template <typename T>
 void attention_block_forward(Matrix<T> y, Input<T> x, const AttentionBlock& block,
                              const Segments& segments, const Dropout& probabilities,
-                             const Dropout& output, Workspace memory) {
+                             const Dropout& output, Workspace memory, bool int8) {
   const AttentionKept<T> kept(memory, x.rows, x.cols);
-  linear_forward(kept.qkv, x, typed<T>(block.qkv_weight.value), typed<T>(block.qkv_bias.value));
+  linear_forward(kept.qkv, x, typed<T>(block.qkv_weight.value), typed<T>(block.qkv_bias.value),
+                 int8);
   attention_forward(kept.context, kept.qkv, segments, block.heads, block.causal, probabilities);
   linear_forward(kept.sum, kept.context, typed<T>(block.output_weight.value),
-                 typed<T>(block.output_bias.value));
+                 typed<T>(block.output_bias.value), int8);
   dropout_rows(kept.sum, output, row_names(segments));
   add_to(kept.sum, x);
   layer_norm_forward(y, kept.sum, typed<T>(block.norm_weight.value),

@@ -38,13 +38,14 @@ struct FeedForwardGradients {
 
 template <typename T>
 void feed_forward_block_forward(Matrix<T> y, Input<T> x, const FeedForwardBlock& block,
-                                const Segments& segments, const Dropout& dropout,
-                                Workspace memory) {
+                                const Segments& segments, const Dropout& dropout, Workspace memory,
+                                bool int8) {
   const FeedForwardKept<T> kept(memory, x.rows, x.cols, block.in_weight.value.rows);
-  linear_forward(kept.inner, x, typed<T>(block.in_weight.value), typed<T>(block.in_bias.value));
+  linear_forward(kept.inner, x, typed<T>(block.in_weight.value), typed<T>(block.in_bias.value),
+                 int8);
   gelu_forward(kept.activated, kept.inner);
   linear_forward(kept.sum, kept.activated, typed<T>(block.out_weight.value),
-                 typed<T>(block.out_bias.value));
+                 typed<T>(block.out_bias.value), int8);
   dropout_rows(kept.sum, dropout, row_names(segments));
   add_to(kept.sum, x);
   layer_norm_forward(y, kept.sum, typed<T>(block.norm_weight.value),

@@ -59,8 +59,13 @@ class ReferenceBackend final : public Backend {
     if (destination.size() > 0) std::memset(destination.data, 0, destination.bytes());
   }
 
+  DType activation_type(DType precision) const override {
+    return precision == DType::kInt8 ? DType::kFloat32 : precision;
+  }
   // The kernels read the parameters themselves: there are no copies to renew.
-  void refresh_weights(const Parameters&, DType, bool) override {}
+  void refresh_weights(const Parameters&, DType precision, bool) override {
+    int8_ = precision == DType::kInt8;
+  }
   void forget_weights(const Parameters&) override {}
 
   KernelMemory embed_memory(const EmbeddingBlock& block, std::int64_t rows,
@@ -104,7 +109,7 @@ class ReferenceBackend final : public Backend {
                                const Dropout& output, Bytes saved, Bytes scratch) override {
     with_type(y.dtype, [&]<typename T>(T) {
       reference::attention_block_forward(typed<T>(y), typed<T>(x), block, segments, probabilities,
-                                         output, forward_workspace(saved, scratch));
+                                         output, forward_workspace(saved, scratch), int8_);
     });
   }
   void attention_block_backward(View dx, bool accumulate, View dy, View, View x,
@@ -133,7 +138,7 @@ class ReferenceBackend final : public Backend {
                                   Bytes scratch) override {
     with_type(y.dtype, [&]<typename T>(T) {
       reference::feed_forward_block_forward(typed<T>(y), typed<T>(x), block, segments, dropout,
-                                            forward_workspace(saved, scratch));
+                                            forward_workspace(saved, scratch), int8_);
     });
   }
   void feed_forward_block_backward(View dx, bool accumulate, View dy, View, View x,
@@ -149,7 +154,7 @@ class ReferenceBackend final : public Backend {
   void linear_forward(View y, View x, const LinearLayer& layer) override {
     with_type(y.dtype, [&]<typename T>(T) {
       reference::linear_forward(typed<T>(y), typed<T>(x), typed<T>(layer.weight.value),
-                                typed<T>(layer.bias.value));
+                                typed<T>(layer.bias.value), int8_);
     });
   }
   void linear_backward(View dx, bool accumulate, View dy, View x,
@@ -261,6 +266,7 @@ class ReferenceBackend final : public Backend {
 
  private:
   static constexpr std::size_t kAlignment = 64;
+  bool int8_ = false;  // both sides of the products with matmul parameters
 };
 
 }  // namespace

@@ -235,6 +235,25 @@ struct AttentionBackward {
   void* scratch = nullptr;   ///< 64-byte aligned, attention_backward_scratch() bytes
 };
 
+/// Rows as int8: quantised[r] = round(x[r] / scales[r]) with scales[r] = its largest magnitude /
+/// 127.
+struct QuantiseRows {
+  std::int64_t rows = 0, cols = 0;
+  DType type = DType::kFloat32;
+  const void* x = nullptr;
+  std::int8_t* quantised = nullptr;  ///< out [rows, cols]
+  float* scales = nullptr;           ///< out [rows]
+};
+
+/// Sums of int8 products as floats: z = sums ∘ (row_scales · col_scales) + bias.
+struct Int8Sums {
+  std::int64_t rows = 0, cols = 0;
+  const std::int32_t* sums = nullptr;
+  const float* row_scales = nullptr;
+  const float* col_scales = nullptr;
+  const float* bias = nullptr;  ///< [cols], or null
+};
+
 struct Kernels {
   SimdLevel level = SimdLevel::kScalar;
 
@@ -246,6 +265,11 @@ struct Kernels {
   void (*embed_backward)(const EmbedBackward&);
   void (*gelu_forward)(const GeluForward&);
   void (*gelu_backward)(const GeluBackward&);
+  void (*quantise_rows)(const QuantiseRows&);
+  /// out = z
+  void (*dequantise_rows)(const Int8Sums&, void* out, DType type);
+  /// gelu(z) as int8, see QuantiseRows. `scratch`: [cols].
+  void (*gelu_int8)(const Int8Sums&, std::int8_t* quantised, float* scales, float* scratch);
   CrossEntropySums (*cross_entropy)(const CrossEntropyRows&);
 
   void (*attention_forward)(const AttentionForward&);

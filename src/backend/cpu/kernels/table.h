@@ -12,6 +12,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/loss.h"
 #include "backend/cpu/kernels/norm.h"
+#include "backend/cpu/kernels/quantise.h"
 
 namespace barcodemae::cpu {
 namespace {
@@ -38,6 +39,9 @@ constexpr Kernels make_table(SimdLevel level) {
           .embed_backward = embed_backward,
           .gelu_forward = gelu_forward,
           .gelu_backward = gelu_backward,
+          .quantise_rows = quantise_rows,
+          .dequantise_rows = dequantise_rows,
+          .gelu_int8 = gelu_int8,
           .cross_entropy = cross_entropy,
           .attention_forward = kAttentionForward,
           .attention_backward = kAttentionBackward,
