@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/bench.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -62,18 +63,88 @@ BenchRow measure(const SpeedRequest& request, double yardstick) {
   const json numbers = json::parse(child.output);
   BenchRow row{request, {numbers[0], numbers[1]}, 0, child.peak_bytes};
   row.fraction = row.speed.gflops / yardstick;
-  fmt::print("{:<8}{:<7}{:<7}{:>5}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n", request.preset,
-             name(request.task), precision_name(request.precision), request.batch,
-             row.speed.samples_per_s, row.speed.gflops, 100 * row.fraction,
-             static_cast<double>(row.peak_bytes) / 1e6);
+  fmt::print("{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n",
+             request.preset, name(request.task), precision_name(request.precision), request.batch,
+             request.tokens, model_of(request).encoder.width, row.speed.samples_per_s,
+             row.speed.gflops, 100 * row.fraction, static_cast<double>(row.peak_bytes) / 1e6);
   std::fflush(stdout);
   return row;
+}
+
+ReadRow measure(const ReadRequest& request) {
+  const ChildOutcome child = run_in_child([&] {
+    if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
+    const ReadSpeed speed = measure_reading(request);
+    return json{speed.text_mb, speed.mb_per_s, speed.records_per_s, speed.hash_mb_per_s}.dump();
+  });
+  const json numbers = json::parse(child.output);
+  ReadRow row{request, {numbers[0], numbers[1], numbers[2], numbers[3]}};
+  fmt::print("{:<14}{:>10.0f}{:>12.0f}{:>14.0f}{:>18.2f}\n", request.ending, row.speed.text_mb,
+             row.speed.mb_per_s, row.speed.records_per_s,
+             row.speed.mb_per_s / row.speed.hash_mb_per_s);
+  std::fflush(stdout);
+  return row;
+}
+
+void measure_models(const BenchOptions& options, BenchReport& report) {
+  const bool quick = options.quick;
+  make_backend("cpu");  // limits oneDNN to the SIMD level that we use, before its first product
+  std::map<DType, double> yardsticks;
+  for (const DType precision : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
+    if (!available(precision, BenchTask::kEmbed)) continue;
+    report.rates.push_back({precision, gemm_rate(precision, quick ? 5 : 20)});
+    yardsticks[precision] = report.rates.back().second.gflops;
+  }
+  fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type",
+             "batch", "tokens", "width", "barcodes/s", "GFLOP/s", "of oneDNN", "peak memory");
+  SpeedRequest request;
+  if (quick) {
+    request.repeats = 1;
+    request.seconds = 0;
+  }
+  for (const std::string& preset : options.presets) {
+    request.preset = preset;
+    for (const std::string& task : options.tasks) {
+      if (task == "read") continue;
+      request.task = task == "train" ? BenchTask::kTrain : BenchTask::kEmbed;
+      for (const std::string& precision : options.precisions) {
+        request.precision = precision_named(precision);
+        if (!available(request.precision, request.task)) continue;
+        const double yardstick = yardsticks.at(request.precision);
+        for (const int width : options.widths) {
+          request.width = width;
+          for (const std::int64_t tokens : options.tokens) {
+            request.tokens = tokens;
+            for (const std::int64_t batch : options.batches) {
+              if (quick && batch != options.batches.front()) continue;
+              request.batch = batch;
+              report.rows.push_back(measure(request, yardstick));
+            }
+          }
+        }
+      }
+    }
+  }
+  fmt::print(
+      "\nFLOPs: weight products that the batch's tokens need, half of them masked in training.\n");
+}
+
+void measure_files(const BenchOptions& options, BenchReport& report) {
+  fmt::print("\n{:<14}{:>10}{:>12}{:>14}{:>18}\n", "reading", "text, MB", "MB/s", "records/s",
+             "of FNV-1a's rate");
+  for (const char* ending : {"fasta", "fasta.gz", "csv", "csv.zst"}) {
+    ReadRequest request{.ending = ending};
+    if (options.quick) {
+      request.records = 10'000;
+      request.repeats = 1;
+    }
+    report.readings.push_back(measure(request));
+  }
 }
 
 }  // namespace
 
 BenchReport run_bench(const BenchOptions& options) {
-  const bool quick = options.quick;
   if (double load = 0; getloadavg(&load, 1) == 1 && load > 0.5) {
     log_warn(
         "about {:.1f} other programs are running: rates will be too low, oneDNN's most of all, and "
@@ -82,39 +153,10 @@ BenchReport run_bench(const BenchOptions& options) {
   }
   fmt::print("{}, {} thread{}, SIMD {}\n", machine().cpu_model, thread_count(),
              thread_count() == 1 ? "" : "s", to_string(machine().simd));
-  make_backend("cpu");  // limits oneDNN to the SIMD level that we use, before its first product
   BenchReport report;
-  std::map<DType, double> yardsticks;
-  for (const DType precision : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
-    if (!available(precision, BenchTask::kEmbed)) continue;
-    report.rates.push_back({precision, gemm_rate(precision, quick ? 5 : 20)});
-    yardsticks[precision] = report.rates.back().second.gflops;
-  }
-  fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type", "batch",
-             "barcodes/s", "GFLOP/s", "of oneDNN", "peak memory");
-  for (const std::string& preset : options.presets) {
-    for (const std::string& task : options.tasks) {
-      for (const std::string& precision : options.precisions) {
-        for (const std::int64_t batch : options.batches) {
-          SpeedRequest request;
-          request.preset = preset;
-          request.task = task == "train" ? BenchTask::kTrain : BenchTask::kEmbed;
-          request.precision = precision_named(precision);
-          request.batch = batch;
-          if (quick) {
-            request.repeats = 1;
-            request.seconds = 0;
-          }
-          if (quick && batch != options.batches.front()) continue;
-          if (!available(request.precision, request.task)) continue;
-          report.rows.push_back(measure(request, yardsticks.at(request.precision)));
-        }
-      }
-    }
-  }
-  fmt::print(
-      "\nFLOPs: weight products that the batch's tokens need, 110 tokens a barcode, half masked in "
-      "training.\n");
+  const auto reads = std::count(options.tasks.begin(), options.tasks.end(), "read");
+  if (reads < static_cast<std::ptrdiff_t>(options.tasks.size())) measure_models(options, report);
+  if (reads > 0) measure_files(options, report);
   return report;
 }
 
@@ -139,10 +181,21 @@ ordered_json to_json(const BenchReport& report) {
                                  {"task", name(row.request.task)},
                                  {"precision", precision_name(row.request.precision)},
                                  {"batch", row.request.batch},
+                                 {"tokens", row.request.tokens},
+                                 {"width", model_of(row.request).encoder.width},
                                  {"samples_per_s", row.speed.samples_per_s},
                                  {"gflops", row.speed.gflops},
                                  {"fraction", row.fraction},
                                  {"peak_mb", static_cast<double>(row.peak_bytes) / 1e6}});
+  }
+  result["reading"] = ordered_json::array();
+  for (const ReadRow& row : report.readings) {
+    result["reading"].push_back({{"file", row.request.ending},
+                                 {"records", row.request.records},
+                                 {"text_mb", row.speed.text_mb},
+                                 {"mb_per_s", row.speed.mb_per_s},
+                                 {"records_per_s", row.speed.records_per_s},
+                                 {"hash_mb_per_s", row.speed.hash_mb_per_s}});
   }
   return result;
 }

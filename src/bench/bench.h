@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How fast training and embedding are on this machine, beside what its matrix library reaches.
+// How fast training, embedding and reading are on this machine, beside what its matrix library
+// reaches.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +11,18 @@
 
 #include "bench/gemm_rate.h"
 #include "bench/model_speed.h"
+#include "bench/read_speed.h"
 
 namespace barcodemae {
 
 struct BenchOptions {
   std::vector<std::string> presets{"small", "base"};
-  std::vector<std::string> tasks{"train", "embed"};
+  std::vector<std::string> tasks{"train", "embed", "read"};
   std::vector<std::string> precisions{"f32", "bf16", "int8"};
   std::vector<std::int64_t> batches{32, 128};
-  bool quick = false;  ///< the first batch alone, one repeat
+  std::vector<std::int64_t> tokens{110};
+  std::vector<int> widths{0};  ///< 0: the preset's own
+  bool quick = false;          ///< the first batch alone, one repeat
 };
 
 struct BenchRow {
@@ -28,17 +32,24 @@ struct BenchRow {
   std::size_t peak_bytes = 0;  ///< of the process that measured nothing else
 };
 
+struct ReadRow {
+  ReadRequest request;
+  ReadSpeed speed;
+};
+
 struct BenchReport {
   std::vector<std::pair<DType, GemmRate>> rates;  ///< of the precisions that this machine has
   std::vector<BenchRow> rows;
+  std::vector<ReadRow> readings;
 };
 
 /// Prints each row to standard output as it is measured. Must run before anything that starts
 /// threads: every measurement has a process of its own. Throws UserError as Learner does.
 BenchReport run_bench(const BenchOptions& options);
 
-/// {"machine": …, "gemm": …, "results": [{"preset", "task", "precision", "batch", "samples_per_s",
-/// "gflops", "fraction", "peak_mb"}]}
+/// {"machine": …, "gemm": …, "results": [{"preset", "task", "precision", "batch", "tokens",
+/// "width", "samples_per_s", "gflops", "fraction", "peak_mb"}], "reading": [{"file", "records",
+/// "text_mb", "mb_per_s", "records_per_s", "hash_mb_per_s"}]}
 nlohmann::ordered_json to_json(const BenchReport& report);
 
 }  // namespace barcodemae

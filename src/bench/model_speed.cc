@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backends.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "nn/flops.h"
@@ -17,15 +18,14 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::int64_t kTokens = 110;
 constexpr std::uint64_t kSeed = 1;
 
-PackedBatch random_batch(const ModelConfig& config, std::int64_t sequences) {
+PackedBatch random_batch(const ModelConfig& config, std::int64_t sequences, std::int64_t tokens) {
   RandomSequence random(kSeed, Stream::kSimulate);
   PackedBatch batch;
   for (std::int32_t record = 0; record < sequences; ++record) {
     TokenSequence sequence;
-    for (std::int32_t position = 0; position < kTokens; ++position) {
+    for (std::int32_t position = 0; position < tokens; ++position) {
       sequence.ids.push_back(
           config.first_kmer() +
           static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(config.kmers()))));
@@ -55,16 +55,16 @@ double median_seconds(const SpeedRequest& request, const std::function<void()>& 
 
 Speed measure_training(const SpeedRequest& request) {
   PretrainOptions options;
-  options.model = preset(request.preset);
+  options.model = model_of(request);
   options.batch = options.micro_batch = request.batch;
   options.seed = kSeed;
   const auto backend = make_cpu_backend();
-  Learner learner(options, *backend, request.precision, kTokens);
+  Learner learner(options, *backend, request.precision, static_cast<int>(request.tokens));
   learner.initialise({});
 
   TrainingStep content;
   MicroBatch piece;
-  piece.batch = random_batch(options.model, request.batch);
+  piece.batch = random_batch(options.model, request.batch, request.tokens);
   piece.plan = plan_masking(piece.batch, MaskingScheme::kExactCount, options.mask_ratio,
                             options.model.first_kmer(), kSeed, 0);
   content.counts.masked = static_cast<std::int64_t>(piece.plan.masked_rows.size());
@@ -85,7 +85,7 @@ Speed measure_training(const SpeedRequest& request) {
 }
 
 Speed measure_embedding(const SpeedRequest& request) {
-  const ModelConfig config = preset(request.preset);
+  const ModelConfig config = model_of(request);
   const auto backend = make_cpu_backend();
   Parameters parameters(*backend);
   const Encoder encoder(parameters, config);
@@ -95,8 +95,8 @@ Speed measure_embedding(const SpeedRequest& request) {
   const DType activation = backend->activation_type(request.precision);
   Arena arena(*backend);
   arena.reserve(plan_embedding_memory(*backend, encoder, activation,
-                                      {.sequences = request.batch, .tokens = kTokens}));
-  const PackedBatch batch = random_batch(config, request.batch);
+                                      {.sequences = request.batch, .tokens = request.tokens}));
+  const PackedBatch batch = random_batch(config, request.batch, request.tokens);
   std::vector<float> vectors(static_cast<std::size_t>(request.batch * config.encoder.width));
   const double seconds = median_seconds(request, [&] {
     Context context{*backend, arena, nullptr, activation};
@@ -110,6 +110,22 @@ Speed measure_embedding(const SpeedRequest& request) {
 }
 
 }  // namespace
+
+ModelConfig model_of(const SpeedRequest& request) {
+  ModelConfig config = preset(request.preset);
+  if (request.width > 0) {
+    for (TransformerConfig* stack : {&config.encoder, &config.decoder}) {
+      stack->width = request.width;
+      stack->feed_forward = 4 * request.width;
+    }
+  }
+  validate(config);
+  if (request.tokens > config.max_positions) {
+    throw UserError("--tokens {}: models of preset {} have {} positions\nUse fewer tokens.",
+                    request.tokens, request.preset, config.max_positions);
+  }
+  return config;
+}
 
 Speed measure_speed(const SpeedRequest& request) {
   return request.task == BenchTask::kTrain ? measure_training(request) : measure_embedding(request);

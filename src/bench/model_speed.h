@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "nn/config.h"
 #include "tensor/view.h"
 
 namespace barcodemae {
@@ -16,8 +17,10 @@ struct SpeedRequest {
   BenchTask task = BenchTask::kTrain;
   DType precision = DType::kFloat32;
   std::int64_t batch = 32;
-  int repeats = 3;     ///< at least
-  double seconds = 2;  ///< goes on repeating until so much time has passed
+  std::int64_t tokens = 110;  ///< of each barcode
+  int width = 0;              ///< of encoder and decoder, inner layers four times that; 0: preset's
+  int repeats = 3;            ///< at least
+  double seconds = 2;         ///< goes on repeating until so much time has passed
 };
 
 struct Speed {
@@ -25,7 +28,11 @@ struct Speed {
   double gflops = 0;         ///< by the FLOPs of nn/flops.h
 };
 
-/// Barcodes of 660 random bases, 110 tokens, half of them masked for training. One repeat is a
+/// The preset with the width asked for. Throws UserError when it has no such model, or not so many
+/// positions as there are tokens.
+ModelConfig model_of(const SpeedRequest& request);
+
+/// Barcodes of random bases, half of them masked for training. One repeat is a
 /// whole step: forward, backward, AdamW and the new compute copies; or a batch embedded.
 Speed measure_speed(const SpeedRequest& request);
 

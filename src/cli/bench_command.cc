@@ -34,12 +34,12 @@ void run(const BenchCommandOptions& options) {
 void add_bench_command(CLI::App& application) {
   auto options = std::make_shared<BenchCommandOptions>();
   CLI::App& command = *application.add_subcommand(
-      "bench", "Measure training and embedding beside the matrix library's own rate");
+      "bench", "Measure training and embedding beside the matrix library's own rate, and reading");
   command.add_option("--preset", options->bench.presets, "Models to measure")
       ->check(CLI::IsMember(preset_names()))
       ->capture_default_str();
-  command.add_option("--task", options->bench.tasks, "train, embed")
-      ->check(CLI::IsMember({"train", "embed"}))
+  command.add_option("--task", options->bench.tasks, "train, embed, read")
+      ->check(CLI::IsMember({"train", "embed", "read"}))
       ->capture_default_str();
   command.add_option("--precision", options->bench.precisions, "f32, bf16, int8 (embed)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
@@ -47,12 +47,21 @@ void add_bench_command(CLI::App& application) {
   whole(command.add_option("--batch", options->bench.batches, "Barcodes in a step")
             ->capture_default_str(),
         1, 65536);
+  whole(command.add_option("--tokens", options->bench.tokens, "Tokens of a barcode")
+            ->capture_default_str(),
+        1, 65536);
+  whole(command
+            .add_option("--width", options->bench.widths,
+                        "Width of encoder and decoder; 0: the preset's own")
+            ->capture_default_str(),
+        0, 65536);
   command.add_flag("--quick", options->bench.quick, "The first batch size, one repeat");
   command.add_option("--json", options->json, "Write the results to this file too");
   command.footer(
       "Examples:\n"
       "  barcodemae bench --quick\n"
-      "  barcodemae bench --preset base --precision bf16 --batch 32 --json bench.json");
+      "  barcodemae bench --preset base --precision bf16 --batch 32 --json bench.json\n"
+      "  barcodemae bench --task read");
   add_common_options(command);
   command.callback([options] { run(*options); });
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <zlib.h>
+#include <isa-l/igzip_lib.h>
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/error.h"
@@ -11,7 +13,7 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::size_t kInputBytes = std::size_t{1} << 16;
+constexpr std::size_t kInputBytes = std::size_t{1} << 18;
 constexpr std::string_view kGzipMagic = "\x1f\x8b";
 constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
 
@@ -37,6 +39,8 @@ class BufferedSource : public ByteSource {
     available_ = below_->read(input_.data(), input_.size());
     return available_ > 0;
   }
+  /// Past the buffer, which must be empty.
+  std::size_t read_below(char* into, std::size_t size) { return below_->read(into, size); }
   [[noreturn]] void truncated(const char* format) const {
     throw UserError(
         "{}: the {} data end in the middle (after {} bytes): the file is truncated.\n"
@@ -60,7 +64,7 @@ class PlainSource : public BufferedSource {
  public:
   using BufferedSource::BufferedSource;
   std::size_t read(char* into, std::size_t size) override {
-    if (!refill()) return 0;
+    if (available() == 0) return read_below(into, size);
     const std::size_t count = std::min(size, available());
     std::copy_n(data(), count, into);
     take(count);
@@ -71,35 +75,29 @@ class PlainSource : public BufferedSource {
 class GzipSource : public BufferedSource {
  public:
   GzipSource(std::unique_ptr<ByteSource> below, std::vector<char> begun)
-      : BufferedSource(std::move(below), std::move(begun)) {
-    constexpr int kGzipOnly = 16;  // added to the window bits: expect a gzip header
-    BARCODEMAE_CHECK(inflateInit2(&stream_, kGzipOnly + MAX_WBITS) == Z_OK, "zlib cannot start");
+      : BufferedSource(std::move(below), std::move(begun)), state_(new inflate_state) {
+    isal_inflate_init(state_.get());
   }
-  ~GzipSource() override { inflateEnd(&stream_); }
-  GzipSource(const GzipSource&) = delete;
-  GzipSource& operator=(const GzipSource&) = delete;
 
   std::size_t read(char* into, std::size_t size) override {
-    const auto wanted = static_cast<uInt>(std::min<std::size_t>(size, 1u << 30));
-    stream_.next_out = reinterpret_cast<Bytef*>(into);
-    stream_.avail_out = wanted;
-    while (stream_.avail_out == wanted) {
-      if (!refill()) {
-        if (inside_member_) truncated("gzip");
-        return 0;
-      }
-      if (!inside_member_ && !begin_member()) return 0;
-      stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data()));
-      stream_.avail_in = static_cast<uInt>(available());
-      const int status = inflate(&stream_, Z_NO_FLUSH);
-      take(available() - stream_.avail_in);
-      if (status == Z_STREAM_END) {
+    const auto wanted = static_cast<std::uint32_t>(std::min<std::size_t>(size, 1u << 30));
+    state_->next_out = reinterpret_cast<std::uint8_t*>(into);
+    state_->avail_out = wanted;
+    while (state_->avail_out == wanted) {
+      const bool more = refill();
+      if (!inside_member_ && !(more && begin_member())) return 0;
+      state_->next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(data()));
+      state_->avail_in = static_cast<std::uint32_t>(available());
+      const int status = inside_header_ ? read_header() : isal_inflate(state_.get());
+      take(available() - state_->avail_in);
+      if (status < 0) corrupt("gzip", cause(status));
+      if (state_->block_state == ISAL_BLOCK_FINISH) {
         inside_member_ = false;
-      } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        corrupt("gzip", stream_.msg ? stream_.msg : "no valid block");
+      } else if (!more && state_->avail_out == wanted) {  // nor was anything held back
+        truncated("gzip");
       }
     }
-    return wanted - stream_.avail_out;
+    return wanted - state_->avail_out;
   }
 
  private:
@@ -109,14 +107,48 @@ class GzipSource : public BufferedSource {
     if (members_ > 0) {
       while (refill() && *data() == '\0') take(1);
       if (!refill()) return false;
-      inflateReset(&stream_);
+      // The library would wait for a whole header.
+      if (*data() != kGzipMagic.front()) corrupt("gzip", cause(ISAL_INVALID_WRAPPER));
+      isal_inflate_reset(state_.get());
     }
     ++members_;
-    return inside_member_ = true;
+    isal_gzip_header_init(&header_);
+    return inside_member_ = inside_header_ = true;
   }
 
-  z_stream stream_{};
-  bool inside_member_ = false;
+  /// Goes on with a member's header, which may end in a later block: isal_inflate() itself would
+  /// forget what it has seen of it.
+  int read_header() {
+    const int status = isal_read_gzip_header(state_.get(), &header_);
+    if (status == ISAL_DECOMP_OK) {
+      inside_header_ = false;
+      state_->crc_flag = ISAL_GZIP_NO_HDR_VER;  // checksum and length at the end are verified
+    }
+    return status;
+  }
+
+  static const char* cause(int status) {
+    switch (status) {
+      case ISAL_INVALID_BLOCK:
+        return "no valid block";
+      case ISAL_INVALID_SYMBOL:
+        return "no valid symbol";
+      case ISAL_INVALID_LOOKBACK:
+        return "a distance too far back";
+      case ISAL_INVALID_WRAPPER:
+        return "no gzip header";
+      case ISAL_UNSUPPORTED_METHOD:
+        return "an unknown compression method";
+      case ISAL_INCORRECT_CHECKSUM:
+        return "wrong checksum";
+      default:
+        return "unknown";
+    }
+  }
+
+  std::unique_ptr<inflate_state> state_;  // of some hundred kilobytes
+  isal_gzip_header header_{};
+  bool inside_member_ = false, inside_header_ = false;
   std::int64_t members_ = 0;
 };
 

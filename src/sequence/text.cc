@@ -67,10 +67,8 @@ std::string clean_text(std::string_view text) {
 }
 
 void clean_text_in_place(std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= ' ' && byte < 0x7f;
-  });
+  bool plain = true;  // no way out in the middle: quick to see for a vector of characters
+  for (const char c : text) plain &= c >= ' ' && c < 0x7f;  // bytes from 0x80 are negative
   if (plain && (text.empty() || (text.front() != ' ' && text.back() != ' '))) return;
   text = clean_text(text);
 }

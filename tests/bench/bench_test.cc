@@ -46,6 +46,7 @@ TEST(Bench, ReportsRatesFractionsAndMemory) {
   options.batches = {4, 8};
   options.quick = true;
   const BenchReport report = run_bench(options);
+  ASSERT_EQ(report.readings.size(), 4u);
   ASSERT_EQ(report.rows.size(), 2u);  // train and embed of the first batch
   const nlohmann::ordered_json json = to_json(report);
   EXPECT_GT(json["gemm"]["f32"]["gflops"], 1.0);
@@ -59,9 +60,37 @@ TEST(Bench, ReportsRatesFractionsAndMemory) {
     EXPECT_NEAR(row["fraction"].get<double>() * json["gemm"]["f32"]["gflops"].get<double>(),
                 row["gflops"].get<double>(), 1e-6);
   }
+  for (const auto& row : json["reading"]) {
+    EXPECT_EQ(row["records"], 10000);
+    EXPECT_GT(row["text_mb"], 6.0);  // 658 bases each, decompressed, but for the incomplete ones
+    EXPECT_NEAR(row["records_per_s"].get<double>() / 10000,
+                row["mb_per_s"].get<double>() / row["text_mb"].get<double>(), 1e-6);
+    EXPECT_GT(row["hash_mb_per_s"], 1.0);
+  }
   // tiny: 2 layers of width 64, 110 tokens, 12 · 64² weights a layer.
   const Speed& embedding = report.rows[1].speed;
   EXPECT_NEAR(embedding.gflops / embedding.samples_per_s, 2e-9 * 110 * 2 * 12 * 64 * 64, 1e-9);
+}
+
+TEST(Bench, MeasuresTheWidthAndLengthAskedFor) {
+  BenchOptions options;
+  options.presets = {"tiny"};
+  options.tasks = {"embed"};
+  options.precisions = {"f32"};
+  options.batches = {4};
+  options.tokens = {7};
+  options.widths = {32};
+  options.quick = true;
+  const BenchReport report = run_bench(options);
+  ASSERT_EQ(report.rows.size(), 1u);
+  EXPECT_TRUE(report.readings.empty());
+  const Speed& speed = report.rows[0].speed;
+  EXPECT_NEAR(speed.gflops / speed.samples_per_s, 2e-9 * 7 * 2 * 12 * 32 * 32, 1e-12);
+
+  SpeedRequest request;
+  request.preset = "tiny";
+  request.tokens = 513;
+  EXPECT_THAT([&] { model_of(request); }, ThrowsMessage<UserError>(HasSubstr("512 positions")));
 }
 
 }  // namespace

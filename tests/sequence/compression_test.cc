@@ -83,6 +83,45 @@ TEST(Gzip, ZerosAfterTheLastMemberAreFillingAndOtherBytesAreNot) {
   EXPECT_THAT(user_error([&] { read_text(member + "ACGT"); }), HasSubstr("corrupt"));
 }
 
+/// Hands out one byte at a time.
+class Trickle : public ByteSource {
+ public:
+  explicit Trickle(std::string_view bytes) : bytes_(memory_source(bytes, "trickle")) {}
+  std::size_t read(char* into, std::size_t size) override {
+    return bytes_->read(into, std::min<std::size_t>(size, 1));
+  }
+  std::int64_t position() const override { return bytes_->position(); }
+  std::int64_t total() const override { return bytes_->total(); }
+  const std::string& name() const override { return bytes_->name(); }
+
+ private:
+  std::unique_ptr<ByteSource> bytes_;
+};
+
+TEST(Gzip, HeaderWithEveryFieldMayComeInAnyPieces) {
+  const std::string plain = gzip(">a\nACGT\n");
+  std::string header = plain.substr(0, 10);
+  header[3] = '\x1e';  // extra field, name, comment, checksum of the header
+  header += std::string(
+                "\x03\x00"
+                "ext",
+                5) +
+            std::string("name\0comment\0", 13);
+  const auto checksum =
+      crc32(0, reinterpret_cast<const Bytef*>(header.data()), static_cast<uInt>(header.size()));
+  header += static_cast<char>(checksum & 0xff);
+  header += static_cast<char>(checksum >> 8 & 0xff);
+  const std::string member = header + plain.substr(10), two = member + plain + member;
+  EXPECT_EQ(read_text(two).records.size(), 3u);
+  RecordReader reader(decompress(std::make_unique<Trickle>(two)));
+  Record record;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(reader.next(record)) << i;
+  EXPECT_FALSE(reader.next(record));
+  for (std::size_t size = 2; size < header.size(); ++size) {
+    EXPECT_THAT(user_error([&] { read_text(member.substr(0, size)); }), HasSubstr("truncated"));
+  }
+}
+
 TEST(Zstd, SkippableFrameMayComeFirst) {
   const std::string skippable("\x50\x2a\x4d\x18\x03\x00\x00\x00xyz", 11);
   EXPECT_EQ(read_text(skippable + zstd(">a\nACGT\n")).records.size(), 1u);

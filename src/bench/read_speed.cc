@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "bench/read_speed.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "base/temporary_files.h"
+#include "sequence/reader.h"
+#include "simulate/simulation.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A file that goes away with the object, and with the process when it is ended.
+class ScratchFile {
+ public:
+  explicit ScratchFile(const std::string& ending)
+      : path_(fs::temp_directory_path() / fmt::format("barcodemae-bench.{}.{}", getpid(), ending)),
+        registered_(path_) {}
+  ~ScratchFile() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  ScratchFile(const ScratchFile&) = delete;
+  ScratchFile& operator=(const ScratchFile&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  RegisteredTemporary registered_;
+};
+
+template <typename Body>
+double seconds(Body&& body) {
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::size_t text_bytes(const fs::path& path) {
+  const auto source = decompress(open_file(path));
+  std::vector<char> block(std::size_t{1} << 20);
+  std::size_t bytes = 0;
+  while (const std::size_t got = source->read(block.data(), block.size())) bytes += got;
+  return bytes;
+}
+
+/// 10^6 bytes a second. Each byte waits for the one before: the clock of the processor, whatever
+/// its vectors, caches and libraries.
+double hash_rate() {
+  constexpr std::size_t kBytes = std::size_t{32} << 20;
+  const std::string text(std::size_t{1} << 14, 'A');
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const double time = seconds([&] {
+    for (std::size_t i = 0; i < kBytes; ++i) {
+      hash = (hash ^ static_cast<unsigned char>(text[i % text.size()])) * 0x100000001b3;
+    }
+    [[maybe_unused]] const volatile std::uint64_t kept = hash;
+  });
+  return 1e-6 * static_cast<double>(kBytes) / time;
+}
+
+}  // namespace
+
+ReadSpeed measure_reading(const ReadRequest& request) {
+  remove_temporaries_on_signals();
+  const ScratchFile file(request.ending);
+  {
+    SimulationOptions options;
+    options.records = request.records;
+    RecordWriter writer(file.path());
+    write_simulation(Simulation(options), writer);
+    writer.commit();
+  }
+  ReadSpeed speed;
+  speed.text_mb = 1e-6 * static_cast<double>(text_bytes(file.path()));
+  std::vector<double> times, hash_rates;
+  for (int repeat = 0; repeat < request.repeats; ++repeat) {
+    hash_rates.push_back(hash_rate());
+    times.push_back(seconds([&] {
+      RecordReader reader(file.path());
+      for (Record record; reader.next(record);) {
+      }
+    }));
+  }
+  const double time = median(times);
+  speed.mb_per_s = speed.text_mb / time;
+  speed.records_per_s = static_cast<double>(request.records) / time;
+  speed.hash_mb_per_s = median(hash_rates);
+  return speed;
+}
+
+}  // namespace barcodemae
