@@ -33,7 +33,7 @@ ISAS = {
              "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
 }
 # A C library that keeps freed memory, in huge pages: PyTorch asks for every activation anew.
-TUNED_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 30),
+TUNED_MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(64 << 30),
                 "MALLOC_TOP_PAD_": str(256 << 20), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
