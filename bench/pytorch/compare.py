@@ -107,6 +107,8 @@ Examples:
     parser.add_argument("--binary", type=Path, default=BUILD / "release" / "barcodemae", metavar="FILE",
                         help="default: build/release/barcodemae")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file too")
+    parser.add_argument("--check", action="store_true",
+                        help="measure nothing; is it the same model on both sides?")
     parser.add_argument("--python", default=sys.executable, help=argparse.SUPPRESS)  # bench/compare's
     return parser.parse_args()
 
@@ -240,7 +242,11 @@ class Comparison:
                       f"{100 * row.fraction:>9.0f} %{row.memory:>8.0f} MB{yardstick.speed / row.speed:>9.2f}x")
         print("\nMedians of the rounds; spread: largest less smallest. FLOPs: weight products that the "
               "batch's tokens\nneed, the same for both sides; rates of each row's own type. Memory: the "
-              "process's peak.\n")
+              "process's peak" + self.import_note() + ".\n")
+
+    def import_note(self):
+        imports = max((row.import_mb for row in self.rows), default=0)
+        return f";\n{imports:.0f} MB of PyTorch's are there once it is imported" if imports else ""
 
     def report(self):
         self.print_tables()
@@ -266,16 +272,20 @@ def main():
     arguments = parse_arguments()
     if arguments.json and not arguments.json.absolute().parent.is_dir():
         raise UserError(f"--json {arguments.json}: there is no folder {arguments.json.absolute().parent}.")
+    comparison = Comparison(arguments)
+    if arguments.check:
+        command = [arguments.python, FOLDER / "check.py", "--binary", arguments.binary]
+        return subprocess.run([str(word) for word in command], check=False).returncode
     if os.getloadavg()[0] > 0.5:
         say(f"warning: about {os.getloadavg()[0]:.1f} other programs are running: ratios will be off")
-    comparison = Comparison(arguments)
     comparison.measure()
     comparison.report()
+    return 0
 
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.exit(main())
     except UserError as error:
         say(f"error: {error}")
         sys.exit(2)

@@ -42,11 +42,11 @@ class MasterAdamW:
             parameter.grad = None
 
 
-def training_step(preset, variant, sequences):
+def training_step(preset, variant, sequences, learning_rate=1e-4):
     model = MaskedAutoencoder(preset, variant.attention, authors=variant.as_shipped).train()
     model.decoder.embeddings.word_embeddings.requires_grad_(False)  # is given rows, not ids
     parameters = [p for p in model.parameters() if p.requires_grad]
-    options = {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-5,
+    options = {"lr": learning_rate, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-5,
                "fused": not variant.as_shipped}
     if variant.weights == "bf16":
         model = model.bfloat16()

@@ -106,8 +106,9 @@ class MaskedAutoencoder(nn.Module):
         encoded = self.encoder(
             input_ids=batch.ids.gather(1, batch.visible), position_ids=batch.visible,
             attention_mask=torch.ones_like(batch.visible)).last_hidden_state
-        rows = torch.zeros(sequences, tokens, self.head.in_features)
-        rows[~masked] = self.projection(encoded).flatten(0, 1)
+        projected = self.projection(encoded)
+        rows = projected.new_zeros(sequences, tokens, projected.shape[2])
+        rows[~masked] = projected.flatten(0, 1)
         rows[masked] = self.mask_vector
         decoded = self.decoder(inputs_embeds=rows, position_ids=positions(batch),
                                attention_mask=torch.ones_like(batch.ids)).last_hidden_state
