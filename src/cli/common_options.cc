@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/threads.h"
+#include "communication/collectives.h"
 
 namespace barcodemae {
 
@@ -102,7 +103,9 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
       ->group("Compute");
 }
 
-DType ComputeOptions::activation() const {
+namespace {
+
+DType activation_here(const std::string& precision, const std::string& device) {
   if (device == "reference") {
     if (precision == "bf16") {
       throw UserError("--device reference computes in f32 only\nLeave out --precision bf16.");
@@ -117,6 +120,14 @@ DType ComputeOptions::activation() const {
         to_string(machine().simd));
   }
   return DType::kBFloat16;
+}
+
+}  // namespace
+
+DType ComputeOptions::activation(Communicator& communicator) const {
+  if (precision != "auto") return activation_here(precision, device);
+  const DType fastest = from_root(communicator, activation_here(precision, device));
+  return activation_here(fastest == DType::kBFloat16 ? "bf16" : "f32", device);
 }
 
 void print_compute_choice(const ComputeOptions& options, DType activation) {
