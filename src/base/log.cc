@@ -11,6 +11,7 @@ namespace barcodemae {
 namespace {
 
 std::atomic<Verbosity> current_verbosity{Verbosity::kNormal};
+std::atomic<bool> muted{false};
 
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
@@ -26,13 +27,16 @@ spdlog::logger& logger() {
 }  // namespace
 
 void set_verbosity(Verbosity verbosity) { current_verbosity = verbosity; }
-Verbosity verbosity() { return current_verbosity; }
+Verbosity verbosity() { return muted ? Verbosity::kQuiet : current_verbosity.load(); }
+void mute_log() { muted = true; }
 
 void log_message(std::string_view message) {
   if (verbosity() != Verbosity::kQuiet) logger().info("{}", message);
 }
 
-void log_warning(std::string_view message) { logger().warn("warning: {}", message); }
+void log_warning(std::string_view message) {
+  if (!muted) logger().warn("warning: {}", message);
+}
 
 void log_detail(std::string_view message) {
   if (verbosity() == Verbosity::kVerbose) logger().debug("{}", message);

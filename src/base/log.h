@@ -12,6 +12,9 @@ enum class Verbosity { kQuiet, kNormal, kVerbose };
 void set_verbosity(Verbosity verbosity);
 Verbosity verbosity();
 
+/// From now on this process says nothing at all: another process of the job speaks for it.
+void mute_log();
+
 void log_message(std::string_view message);  ///< shown unless --quiet
 void log_warning(std::string_view message);  ///< always shown, prefixed "warning: "
 void log_detail(std::string_view message);   ///< shown with --verbose

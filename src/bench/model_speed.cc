@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "communication/single_process.h"
 #include "nn/flops.h"
 #include "nn/memory_plan.h"
 #include "nn/presets.h"
@@ -59,7 +60,8 @@ Speed measure_training(const SpeedRequest& request) {
   options.batch = options.micro_batch = request.batch;
   options.seed = kSeed;
   const auto backend = make_cpu_backend();
-  Learner learner(options, *backend, request.precision, static_cast<int>(request.tokens));
+  SingleProcess alone;
+  Learner learner(options, *backend, request.precision, static_cast<int>(request.tokens), alone);
   learner.initialise({});
 
   TrainingStep content;

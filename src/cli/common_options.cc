@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/threads.h"
+#include "communication/collectives.h"
 
 namespace barcodemae {
 
@@ -103,7 +104,9 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
       ->group("Compute");
 }
 
-DType ComputeOptions::resolved() const {
+namespace {
+
+DType resolved_here(const std::string& precision, const std::string& device) {
   if (device == "reference") {
     if (precision == "bf16") {
       throw UserError("--device reference computes in f32 or int8\nLeave out --precision bf16.");
@@ -114,6 +117,15 @@ DType ComputeOptions::resolved() const {
   const DType wanted = precision_named(precision);
   cpu::require_precision(wanted);
   return wanted;
+}
+
+}  // namespace
+
+DType ComputeOptions::resolved(Communicator& communicator) const {
+  if (precision != "auto") return resolved_here(precision, device);
+  const DType fastest = from_root(communicator, resolved_here(precision, device));
+  cpu::require_precision(fastest);
+  return fastest;
 }
 
 void print_compute_choice(const ComputeOptions& options, DType resolved) {

@@ -15,6 +15,8 @@ class Option;
 
 namespace barcodemae {
 
+class Communicator;
+
 /// --anchor of a finished model.
 void add_anchor_option(CLI::App& command, std::string& anchor);
 /// --marker-code of commands that read with a finished model.
@@ -28,8 +30,9 @@ struct ComputeOptions {
   std::string precision = "auto";
   std::string device = "cpu";
 
-  /// Throws UserError for what the machine or the device cannot do.
-  DType resolved() const;
+  /// The same in all processes of the job: for auto, what is faster for rank 0. Throws UserError
+  /// for what the machine or the device cannot do.
+  DType resolved(Communicator& communicator) const;
 };
 void add_compute_options(CLI::App& command, ComputeOptions& options);
 

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -43,9 +44,13 @@ std::string records_text(std::size_t count) {
   return format_count(static_cast<std::int64_t>(count)) + (count == 1 ? " record" : " records");
 }
 
-void run(const EmbedCommandOptions& options) {
+void run(const EmbedCommandOptions& options, Communicator& communicator) {
   refuse_to_overwrite_input(options.data, options.out);
-  const DType precision = options.compute.resolved();
+  if (options.data == "-" && communicator.size() > 1) {
+    throw UserError("standard input reaches one process only, and {} read DATA\nGive a file.",
+                    communicator.size());
+  }
+  const DType precision = options.compute.resolved(communicator);
   const fs::path directory = find_model(options.model);
   const ModelDescription description = read_model_description(directory);
   const std::int64_t batch_tokens =
@@ -56,15 +61,19 @@ void run(const EmbedCommandOptions& options) {
 
   RecordReader reader(options.data, {options.marker_code});
   const bool anchored = embedder.description().coder.profile.has_value();
-  EmbeddingWriter writer(options.out,
-                         {embedder.width(), reader.has_splits(), anchored,
-                          options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32});
+  const EmbeddingWriter::Columns columns{
+      embedder.width(), reader.has_splits(), anchored,
+      options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32};
+  std::optional<EmbeddingWriter> writer;
+  if (communicator.rank() == 0) writer.emplace(options.out, columns);
   const EmbedStreamResult result = embed_stream(
       embedder, reader, {canonical_split(options.split)},
       [&](const Record& record, const Placement& placement, std::span<const float> vector) {
-        writer.append(record, placement, vector);
-      });
-  writer.commit(result.skips);
+        writer->append(record, placement, vector);
+      },
+      communicator);
+  if (!writer) return;
+  writer->commit(result.skips);
 
   const std::string source = options.data == "-" ? "standard input" : options.data;
   if (const std::string summary = reader.report().summary(source); !summary.empty())
@@ -77,9 +86,9 @@ void run(const EmbedCommandOptions& options) {
     const auto most = static_cast<double>(result.embedded) * (1 - kAnchorShare);
     static_cast<double>(result.unexplained) > most ? log_warning(text) : log_message(text);
   }
-  if (!result.skips.empty() && !writer.skipped_path().empty())
+  if (!result.skips.empty() && !writer->skipped_path().empty())
     log_warn("{} that could not be embedded: see {}", records_text(result.skips.size()),
-             writer.skipped_path().string());
+             writer->skipped_path().string());
   if (options.out != "-")
     log_info("{} vectors of {} dimensions in {}", format_count(result.embedded), embedder.width(),
              options.out);
@@ -87,7 +96,7 @@ void run(const EmbedCommandOptions& options) {
 
 }  // namespace
 
-void add_embed_command(CLI::App& application) {
+void add_embed_command(CLI::App& application, Communicator& communicator) {
   CLI::App& command = *application.add_subcommand("embed", "Turn barcodes into vectors by a model");
   auto options = std::make_shared<EmbedCommandOptions>();
   command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
@@ -120,7 +129,7 @@ void add_embed_command(CLI::App& application) {
       "  barcodemae embed coi-small barcodes.fasta.gz --out barcodes.npy\n"
       "  barcodemae embed runs/small coi.csv.zst --split test_unseen --out test_unseen.npy\n"
       "  zcat barcodes.fasta.gz | barcodemae embed coi-small - --out - > vectors.tsv");
-  command.callback([options] { run(*options); });
+  command.callback([options, &communicator] { run(*options, communicator); });
 }
 
 }  // namespace barcodemae

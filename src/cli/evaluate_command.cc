@@ -61,13 +61,13 @@ void write_report(const KnnResult& result, const std::filesystem::path& path) {
   report.write(path);
 }
 
-KnnResult run_search(KnnCommandOptions& options) {
+KnnResult run_search(KnnCommandOptions& options, Communicator& communicator) {
   options.knn.rank = checked_rank(options.rank);
   options.knn.baselines = !options.no_baselines;
   if (!options.keys_npy.empty()) {
     return evaluate_knn(EmbeddingFiles{options.keys_npy[0], options.keys_npy[1]},
-                        EmbeddingFiles{options.queries_npy[0], options.queries_npy[1]},
-                        options.knn);
+                        EmbeddingFiles{options.queries_npy[0], options.queries_npy[1]}, options.knn,
+                        communicator);
   }
   if (options.model.empty() || options.data.empty()) {
     throw UserError(
@@ -75,14 +75,14 @@ KnnResult run_search(KnnCommandOptions& options) {
         "Example: barcodemae evaluate knn runs/small barcodes.csv --keys train "
         "--queries test_unseen");
   }
-  options.knn.precision = options.compute.resolved();
+  options.knn.precision = options.compute.resolved(communicator);
   options.knn.device = options.compute.device;
   if (!options.no_cache) options.knn.cache = EmbeddingCache::default_folder();
   print_compute_choice(options.compute, options.knn.precision);
-  return evaluate_knn(find_model(options.model), options.data, options.knn);
+  return evaluate_knn(find_model(options.model), options.data, options.knn, communicator);
 }
 
-void add_knn_command(CLI::App& evaluate) {
+void add_knn_command(CLI::App& evaluate, Communicator& communicator) {
   auto options = std::make_shared<KnnCommandOptions>();
   CLI::App* command = evaluate.add_subcommand(
       "knn", "Label of the nearest key by cosine, beside baselines that need no training");
@@ -126,10 +126,13 @@ void add_knn_command(CLI::App& evaluate) {
       "  barcodemae evaluate knn coi-small barcodes.csv --queries val_unseen --centre --json "
       "out.json\n"
       "  barcodemae evaluate knn --keys-npy K.npy K.tsv --queries-npy Q.npy Q.tsv --rank family");
-  command->callback([options] {
-    require_writable(options->json);
-    require_writable(options->report);
-    const KnnResult result = run_search(*options);
+  command->callback([options, &communicator] {
+    if (communicator.rank() == 0) {
+      require_writable(options->json);
+      require_writable(options->report);
+    }
+    const KnnResult result = run_search(*options, communicator);
+    if (communicator.rank() != 0) return;
     if (options->json != "-") std::fputs(result.to_text().c_str(), stdout);
     if (!options->json.empty()) write_file_atomically(options->json, result.to_json());
     if (!options->report.empty()) write_report(result, options->report);
@@ -138,7 +141,7 @@ void add_knn_command(CLI::App& evaluate) {
 
 }  // namespace
 
-void add_evaluate_command(CLI::App& application) {
+void add_evaluate_command(CLI::App& application, Communicator& communicator) {
   CLI::App* evaluate =
       application.add_subcommand("evaluate", "What a model's frozen features are worth");
   evaluate->require_subcommand(1);
@@ -146,7 +149,7 @@ void add_evaluate_command(CLI::App& application) {
       "Example:\n"
       "  barcodemae evaluate knn coi-small barcodes.csv --keys train --queries test_unseen\n"
       "barcodemae evaluate knn --help shows its options.");
-  add_knn_command(*evaluate);
+  add_knn_command(*evaluate, communicator);
 }
 
 }  // namespace barcodemae

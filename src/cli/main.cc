@@ -4,17 +4,25 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "barcodemae_version.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
 #include "base/temporary_files.h"
+#include "base/threads.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "communication/launch.h"
 
 namespace barcodemae {
 namespace {
@@ -33,6 +41,16 @@ void refuse_unknown_command(const CLI::App& application,
   throw UserError("unknown command '{}'\nCommands: {}", arguments.front(), fmt::join(names, ", "));
 }
 
+/// A job of several processes would do the same work as often.
+void refuse_several_processes(const std::vector<std::string>& arguments,
+                              const Communicator& communicator) {
+  if (communicator.size() == 1 || arguments.empty() || arguments.front().starts_with('-')) return;
+  const std::string& command = arguments.front();
+  if (command == "pretrain" || command == "embed" || command == "evaluate") return;
+  throw UserError("{} cannot share its work among {} processes\nStart it without mpirun or srun.",
+                  command, communicator.size());
+}
+
 /// What was printed must have arrived.
 void flush_standard_output() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
@@ -40,7 +58,7 @@ void flush_standard_output() {
   }
 }
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, Communicator& communicator) {
   CLI::App application{
       "Masked autoencoders for DNA barcodes: pretrain, embed, evaluate (BarcodeMAE, arXiv "
       "2502.18405)"};
@@ -54,39 +72,79 @@ int run(int argc, char** argv) {
       "  barcodemae embed run barcodes.csv.zst --out vectors.npy\n"
       "  barcodemae evaluate knn run barcodes.csv.zst\n"
       "barcodemae COMMAND --help shows a command's options and examples.");
-  for (const AddCommand add :
-       {add_simulate_command, add_pretrain_command, add_embed_command, add_evaluate_command,
-        add_export_command, add_bench_command, add_info_command}) {
-    add(application);
-  }
+  add_simulate_command(application);
+  add_pretrain_command(application, communicator);
+  add_embed_command(application, communicator);
+  add_evaluate_command(application, communicator);
+  add_export_command(application);
+  add_bench_command(application);
+  add_info_command(application);
   try {
     std::vector<std::string> arguments =
         expand_config_file(std::vector<std::string>(argv + 1, argv + argc));
     refuse_unknown_command(application, arguments);
+    refuse_several_processes(arguments, communicator);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     application.parse(arguments);
   } catch (const CLI::ParseError& error) {
     // CLI11 shows help and version through errors of exit code 0.
-    if (error.get_exit_code() == 0) return application.exit(error);
+    if (error.get_exit_code() == 0) return communicator.rank() == 0 ? application.exit(error) : 0;
     throw UserError("{}\nbarcodemae COMMAND --help shows the options and examples.", error.what());
   }
   flush_standard_output();
   return 0;
 }
 
+/// Joins the other processes of the job, if there are any, and divides the cores among those that
+/// share them.
+std::unique_ptr<Communicator> join(const Launch& launch) {
+  if (launch.rank > 0) mute_log();
+  std::unique_ptr<Communicator> communicator = join_job(launch, plugin_places());
+  if (const int sharing = communicator->processes_on_cores(); sharing > 1) {
+    set_thread_count(std::max(1, machine().cores / sharing));
+  }
+  return communicator;
+}
+
+/// Prints why the program ends, once for the whole job, and ends the other processes too: they may
+/// wait for this one. Most errors are everybody's, so the first process has a start over the
+/// others, which usually spares them their turn.
+int end_with_error(const Launch& launch, Communicator* communicator, int code,
+                   const std::string& message) {
+  if (launch.rank > 0) {
+    constexpr int kLongest = 20;
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(1000 + 100 * std::min(launch.rank, kLongest)));
+  }
+  if (launch.rank == 0 || communicator != nullptr) std::fprintf(stderr, "%s", message.c_str());
+  if (communicator != nullptr && communicator->size() > 1) communicator->abort(code);
+  return code;
+}
+
 }  // namespace
 }  // namespace barcodemae
 
 int main(int argc, char** argv) {
+  using barcodemae::end_with_error;
   barcodemae::remove_temporaries_on_signals();
+  barcodemae::Launch launch;
+  std::unique_ptr<barcodemae::Communicator> communicator;
   try {
-    return barcodemae::run(argc, argv);
+    launch = barcodemae::read_launch();
+    communicator = barcodemae::join(launch);
+    return barcodemae::run(argc, argv, *communicator);
+  } catch (const barcodemae::EndedBySignal& ended) {
+    constexpr int kSignalled = 128;  // as shells count
+    // A process that dies by a signal is a failure to mpirun, and it would say so at length.
+    if (communicator->size() > 1) return kSignalled + ended.signal;
+    std::raise(ended.signal);
   } catch (const barcodemae::UserError& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return barcodemae::kUserCanMend;
+    return end_with_error(launch, communicator.get(), barcodemae::kUserCanMend,
+                          fmt::format("error: {}\n", error.what()));
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "internal error: %s\nThis is a bug in barcodemae %s; please report it.\n",
-                 error.what(), BARCODEMAE_VERSION);
-    return barcodemae::kOurBug;
+    return end_with_error(
+        launch, communicator.get(), barcodemae::kOurBug,
+        fmt::format("internal error: {}\nThis is a bug in barcodemae {}; please report it.\n",
+                    error.what(), BARCODEMAE_VERSION));
   }
 }

@@ -13,6 +13,7 @@
 #include "backend/backends.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
+#include "communication/collectives.h"
 #include "nn/presets.h"
 #include "train/interruption.h"
 #include "train/pretrain.h"
@@ -42,15 +43,18 @@ std::string default_text(const PretrainField& field, const std::vector<PretrainO
   return only.empty() || only == "null" ? "" : fmt::format(" [{}]", only);
 }
 
-void run(const PretrainCommand& command) {
+void run(const PretrainCommand& command, Communicator& communicator) {
   PretrainOptions options = resolve_pretrain_options(command.given);
   // What was the faster when the run began is what it goes on with.
-  if (const auto begun = read_run(command.out); begun && options.precision == "auto") {
-    const nlohmann::json stored = begun->options.value("precision", nlohmann::ordered_json());
-    if (stored.is_string()) options.precision = stored.get<std::string>();
+  if (options.precision == "auto" && communicator.rank() == 0) {
+    if (const auto begun = read_run(command.out)) {
+      const nlohmann::json stored = begun->options.value("precision", nlohmann::ordered_json());
+      if (stored.is_string()) options.precision = stored.get<std::string>();
+    }
   }
+  options.precision = text_from_root(communicator, options.precision);
   const ComputeOptions compute{options.precision, options.device};
-  const DType activation = compute.resolved();
+  const DType activation = compute.resolved(communicator);
   options.precision = precision_name(activation);
   print_compute_choice(compute, activation);
   const std::unique_ptr<Backend> backend = make_backend(options.device);
@@ -63,19 +67,18 @@ void run(const PretrainCommand& command) {
       if (!guard) guard.emplace();
       return InterruptionGuard::received() != 0;
     };
-    if (pretrain(command.data, command.out, options, *backend, activation, stop) ==
+    if (pretrain(command.data, command.out, options, *backend, activation, stop, communicator) ==
         PretrainOutcome::kInterrupted) {
       signal = InterruptionGuard::received();
+      if (signal == 0) signal = SIGTERM;  // another process of the job was told to stop
     }
   }
-  // Ends the way the signal would have ended it, so that shells and schedulers see what happened
-  // (exit codes 130 and 143).
-  if (signal != 0) std::raise(signal);
+  if (signal != 0) throw EndedBySignal{signal};
 }
 
 }  // namespace
 
-void add_pretrain_command(CLI::App& application) {
+void add_pretrain_command(CLI::App& application, Communicator& communicator) {
   CLI::App* command =
       application.add_subcommand("pretrain", "Pretrain a BarcodeMAE on a file of barcodes");
   add_common_options(*command);
@@ -107,7 +110,7 @@ void add_pretrain_command(CLI::App& application) {
       "  barcodemae pretrain barcodes.csv.zst --out paper --preset base --anchor none\n"
       "Killed or interrupted, the same command goes on and ends with the same weights. A finished\n"
       "DIR holds the model with the highest masked-token accuracy, DIR/last the last one.");
-  command->callback([options] { run(*options); });
+  command->callback([options, &communicator] { run(*options, communicator); });
 }
 
 }  // namespace barcodemae

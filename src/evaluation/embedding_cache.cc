@@ -3,10 +3,12 @@
 
 #include <cstdlib>
 #include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "communication/collectives.h"
 
 namespace barcodemae {
 namespace fs = std::filesystem;
@@ -26,23 +28,41 @@ fs::path EmbeddingCache::default_folder() {
   return {};
 }
 
-Matrix EmbeddingCache::get(const std::string& identity,
+Matrix EmbeddingCache::get(const std::string& identity, Communicator& communicator,
                            const std::function<Matrix()>& compute) const {
   if (folder_.empty()) return compute();
   Fingerprint name;
   name.add(identity);
   const fs::path file = folder_ / (name.hex() + ".npy");
-  std::error_code error;
-  if (fs::exists(file, error)) {
-    try {
-      Matrix cached = read_npy(file);
-      log_info("Embeddings taken from the cache: {}", file.string());
-      return cached;
-    } catch (const UserError& damaged) {
-      log_warn("{}; computing these embeddings again", damaged.what());
-    }
+  std::optional<Matrix> cached;
+  if (communicator.rank() == 0) cached = find(file);
+  if (!from_root(communicator, cached.has_value())) {
+    Matrix matrix = compute();
+    if (communicator.rank() == 0) keep(file, matrix);
+    return matrix;
   }
-  Matrix matrix = compute();
+  if (!cached) cached.emplace();
+  cached->rows = from_root(communicator, cached->rows);
+  cached->cols = from_root(communicator, cached->cols);
+  cached->values.resize(static_cast<std::size_t>(cached->rows * cached->cols));
+  communicator.broadcast(cached->values.data(), cached->values.size() * sizeof(float));
+  return std::move(*cached);
+}
+
+std::optional<Matrix> EmbeddingCache::find(const fs::path& file) const {
+  std::error_code error;
+  if (!fs::exists(file, error)) return std::nullopt;
+  try {
+    Matrix cached = read_npy(file);
+    log_info("Embeddings taken from the cache: {}", file.string());
+    return cached;
+  } catch (const UserError& damaged) {
+    log_warn("{}; computing these embeddings again", damaged.what());
+    return std::nullopt;
+  }
+}
+
+void EmbeddingCache::keep(const fs::path& file, const Matrix& matrix) const {
   try {
     fs::create_directories(folder_);
     write_npy(file, matrix);
@@ -53,7 +73,6 @@ Matrix EmbeddingCache::get(const std::string& identity,
   } catch (const UserError& failure) {
     log_warn("embeddings were not cached: {}", failure.what());
   }
-  return matrix;
 }
 
 }  // namespace barcodemae

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <span>
+#include <optional>
 #include <string>
 
+#include "communication/communicator.h"
 #include "formats/npy.h"
 
 namespace barcodemae {
@@ -23,9 +24,14 @@ class EmbeddingCache {
 
   /// The matrix stored for `identity` (any text that names model, data, records and precision), or
   /// what `compute` returns, which is then stored. A folder that cannot be written is no error.
-  Matrix get(const std::string& identity, const std::function<Matrix()>& compute) const;
+  /// Collective, `compute` too: all processes get the matrix, rank 0 alone reads and writes.
+  Matrix get(const std::string& identity, Communicator& communicator,
+             const std::function<Matrix()>& compute) const;
 
  private:
+  std::optional<Matrix> find(const std::filesystem::path& file) const;
+  void keep(const std::filesystem::path& file, const Matrix& matrix) const;
+
   std::filesystem::path folder_;
 };
 

@@ -19,6 +19,7 @@
 #include "base/fingerprint.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "communication/collectives.h"
 #include "data/anchor.h"
 #include "data/splits.h"
 #include "evaluation/embedding_cache.h"
@@ -68,10 +69,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// `search` answers this process's share of the queries.
 template <typename Search>
-KnnRow judged_row(const std::string& name, const Judge& judge, const Search& search) {
+KnnRow judged_row(const std::string& name, const Judge& judge, Communicator& communicator,
+                  const Search& search) {
   const Stopwatch stopwatch;
-  const std::vector<Neighbour> nearest = search();
+  const std::vector<Neighbour> nearest =
+      concatenate(communicator, std::span<const Neighbour>(search()));
   KnnRow row;
   row.name = name;
   row.queries_per_second =
@@ -80,12 +84,21 @@ KnnRow judged_row(const std::string& name, const Judge& judge, const Search& sea
   return row;
 }
 
+/// Rows of a matrix that is there as a whole.
+RowSource rows_of(const Matrix& matrix, const Share& share) {
+  const RowSource all = RowSource::of(matrix);
+  return {share.size(), all.cols, [all, share](std::int64_t first, std::span<float> rows) {
+            all.fill(share.begin + first, rows);
+          }};
+}
+
 /// One row for the vectors as they are, and one with the keys' mean subtracted from both sides.
 void add_vector_rows(KnnResult& result, const std::string& name, const Judge& judge, Matrix keys,
-                     Matrix queries, bool centre) {
+                     Matrix queries, bool centre, Communicator& communicator) {
   const auto add = [&](const std::string& row_name) {
-    KnnRow row = judged_row(row_name, judge, [&] {
-      return nearest_by_cosine(RowSource::of(keys), RowSource::of(queries), 1,
+    KnnRow row = judged_row(row_name, judge, communicator, [&] {
+      return nearest_by_cosine(RowSource::of(keys),
+                               rows_of(queries, share_of(queries.rows, communicator)), 1,
                                "search: " + row_name);
     });
     row.effective_rank = effective_rank(keys);
@@ -175,7 +188,7 @@ std::int64_t keep_labelled(Matrix& vectors, std::vector<std::int32_t>& labels) {
 }  // namespace
 
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data_file,
-                       const KnnOptions& options) {
+                       const KnnOptions& options, Communicator& communicator) {
   EmbedderOptions embedder_options{
       .precision = options.precision, .device = options.device, .anchor = options.anchor};
   ModelDescription description = read_model_description(model);
@@ -218,6 +231,8 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
 
   const EmbeddingCache cache(options.cache);
   const std::string data_name = data.fingerprint();
+  require_same(communicator, "the data they read (by fingerprint)", data_name,
+               "All of them must see the same file.");
   Fingerprint coder;
   coder.add(BARCODEMAE_VERSION);
   if (profile) coder.add(profile->to_json());
@@ -230,14 +245,18 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
           fmt::format("model {} data {} splits {} rank {} precision {} device {} reading {}",
                       model_name, data_name, splits, to_string(options.rank),
                       to_string(embedder_options.precision), options.device, reading);
-      return cache.get(identity, [&] {
+      return cache.get(identity, communicator, [&] {
         if (!embedder) embedder.emplace(make_embedder());
-        return embedder->embed(data, records, "embedding " + splits + ": " + row_name);
+        const Matrix own =
+            embedder->embed(data, share_of(std::span<const std::int64_t>(records), communicator),
+                            "embedding " + splits + ": " + row_name);
+        return Matrix{static_cast<std::int64_t>(records.size()), own.cols,
+                      concatenate(communicator, std::span<const float>(own.values))};
       });
     };
     Matrix key_vectors = part(keys, options.keys);
     add_vector_rows(result, row_name, judge, std::move(key_vectors), part(queries, options.queries),
-                    options.centre);
+                    options.centre, communicator);
   };
 
   const std::string model_name = model.filename().empty() ? model.parent_path().filename().string()
@@ -259,16 +278,17 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
              fmt::format("random {} {} {}", options.seed, fingerprint_file(model / "config.json"),
                          fingerprint_file(model / "tokenizer.json")),
              [&] { return Embedder::random(description, options.seed, embedder_options); });
-  result.rows.push_back(judged_row("6-mer counts", judge, [&] {
+  const auto own_queries = share_of(std::span<const std::int64_t>(queries), communicator);
+  result.rows.push_back(judged_row("6-mer counts", judge, communicator, [&] {
     return nearest_by_cosine(kmer_count_rows(data, keys, kBaselineKmer),
-                             kmer_count_rows(data, queries, kBaselineKmer), 1,
+                             kmer_count_rows(data, own_queries, kBaselineKmer), 1,
                              "search: 6-mer counts");
   }));
   if (!profile) profile = resolve_anchor(options.anchor, data);
   if (profile) {
     const AlignedSequences aligned_keys(data, keys, *profile);
-    const AlignedSequences aligned_queries(data, queries, *profile);
-    result.rows.push_back(judged_row("aligned identity", judge, [&] {
+    const AlignedSequences aligned_queries(data, own_queries, *profile);
+    result.rows.push_back(judged_row("aligned identity", judge, communicator, [&] {
       return AlignedSequences::nearest(aligned_keys, aligned_queries, "search: aligned identity");
     }));
   } else {
@@ -278,7 +298,7 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
 }
 
 KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
-                       const KnnOptions& options) {
+                       const KnnOptions& options, Communicator& communicator) {
   LabelNumbers numbers;
   const auto load = [&](const EmbeddingFiles& files, std::vector<std::int32_t>& labels) {
     Matrix vectors = read_npy(files.vectors);
@@ -323,7 +343,7 @@ KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries
                    {}};
   const Judge judge(std::move(key_labels), std::move(query_labels), numbers.count());
   add_vector_rows(result, keys.vectors.stem().string(), judge, std::move(key_vectors),
-                  std::move(query_vectors), options.centre);
+                  std::move(query_vectors), options.centre, communicator);
   if (result.rows.front().scores.queries == 0) {
     throw UserError("{}: no query has a {} label", queries.labels.string(),
                     to_string(options.rank));

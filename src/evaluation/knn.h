@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analysis/classification.h"
+#include "communication/communicator.h"
 #include "sequence/reader.h"
 #include "sequence/record.h"
 #include "tensor/view.h"
@@ -54,9 +55,11 @@ struct KnnOptions {
 };
 
 /// Embeds and searches. Throws UserError when model or data cannot be used, a split is missing or
-/// on both sides, or no key or query has a label at the rank.
+/// on both sides, or no key or query has a label at the rank. Collective: each process embeds its
+/// share of the records and answers its share of the queries; all get the same result, which does
+/// not depend on how many there are.
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data,
-                       const KnnOptions& options);
+                       const KnnOptions& options, Communicator& communicator);
 
 /// The same for embeddings made elsewhere, without baselines.
 struct EmbeddingFiles {
@@ -64,6 +67,6 @@ struct EmbeddingFiles {
   std::filesystem::path labels;   ///< TSV with a header, in step
 };
 KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
-                       const KnnOptions& options);
+                       const KnnOptions& options, Communicator& communicator);
 
 }  // namespace barcodemae

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/threads.h"
+#include "communication/collectives.h"
 
 namespace barcodemae {
 namespace {
@@ -35,48 +36,92 @@ class FileShare {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// What becomes of some consecutive records.
+struct Embedded {
+  std::vector<Placement> placements;
+  std::vector<std::uint8_t> has_tokens;
+  Matrix vectors;
+};
+
+Embedded embed_records(Embedder& embedder, std::span<const Record> records,
+                       const std::function<void(std::int64_t)>& progress) {
+  const SequenceCoder& coder = embedder.description().coder;
+  const auto count = static_cast<std::int64_t>(records.size());
+  Embedded result;
+  result.placements.resize(records.size());
+  std::vector<TokenSequence> sequences(records.size());
+  parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
+    for (std::int64_t r = piece * kPiece; r < std::min(count, (piece + 1) * kPiece); ++r) {
+      const auto i = static_cast<std::size_t>(r);
+      if (coder.profile) result.placements[i] = coder.profile->place(records[i].sequence);
+      sequences[i] = coder.encode(records[i].sequence, result.placements[i]);
+    }
+  });
+  for (const TokenSequence& sequence : sequences) {
+    result.has_tokens.push_back(sequence.ids.empty() ? 0 : 1);
+  }
+  result.vectors = embedder.embed(sequences, progress);
+  return result;
+}
+
+/// At rank 0 those of all processes, in order.
+Embedded gather(Communicator& communicator, Embedded part) {
+  if (communicator.size() == 1) return part;
+  Embedded whole;
+  whole.placements = concatenate_at_root(communicator, std::span<const Placement>(part.placements));
+  whole.has_tokens =
+      concatenate_at_root(communicator, std::span<const std::uint8_t>(part.has_tokens));
+  whole.vectors.cols = part.vectors.cols;
+  whole.vectors.rows = static_cast<std::int64_t>(whole.placements.size());
+  whole.vectors.values =
+      concatenate_at_root(communicator, std::span<const float>(part.vectors.values));
+  return whole;
+}
+
 }  // namespace
 
-EmbedStreamResult embed_stream(Embedder& embedder, RecordReader& reader,
-                               const EmbedStreamOptions& options,
-                               const std::function<void(const Record&, const Placement&,
-                                                        std::span<const float> vector)>& use) {
+EmbedStreamResult embed_stream(
+    Embedder& embedder, RecordReader& reader, const EmbedStreamOptions& options,
+    const std::function<void(const Record&, const Placement&, std::span<const float> vector)>& use,
+    Communicator& communicator) {
   const SequenceCoder& coder = embedder.description().coder;
   EmbedStreamResult result;
   std::set<std::string> other_splits;
   std::int64_t read = 0;
   Progress progress("Embedding", "barcodes", 0);
-  const FileShare share(reader);
+  const FileShare file_share(reader);
 
+  const std::int64_t chunk =
+      std::max(options.chunk, options.chunk_per_process * communicator.size());
   std::vector<Record> records;
-  std::vector<Placement> placements;
-  std::vector<TokenSequence> sequences;
   for (bool more = true; more;) {
     records.clear();
     Record record;
-    while (static_cast<std::int64_t>(records.size()) < options.chunk &&
-           (more = reader.next(record))) {
+    while (static_cast<std::int64_t>(records.size()) < chunk && (more = reader.next(record))) {
       if (!options.split.empty() && record.split != options.split) {
         if (other_splits.size() < kSplitsRemembered) other_splits.insert(record.split);
         continue;
       }
       records.push_back(std::move(record));
     }
-    const auto count = static_cast<std::int64_t>(records.size());
-    placements.assign(records.size(), {});
-    sequences.assign(records.size(), {});
-    parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
-      for (std::int64_t r = piece * kPiece; r < std::min(count, (piece + 1) * kPiece); ++r) {
-        const auto i = static_cast<std::size_t>(r);
-        if (coder.profile) placements[i] = coder.profile->place(records[i].sequence);
-        sequences[i] = coder.encode(records[i].sequence, placements[i]);
-      }
-    });
-    const Matrix vectors = embedder.embed(
-        sequences, [&](std::int64_t done) { progress.update(read + done, share.text()); });
+    const Share share = share_of(static_cast<std::int64_t>(records.size()), communicator);
+    const Embedded part = embed_records(
+        embedder,
+        std::span<const Record>(records).subspan(static_cast<std::size_t>(share.begin),
+                                                 static_cast<std::size_t>(share.size())),
+        [&](std::int64_t done) {
+          progress.update(read + done * communicator.size(), file_share.text());
+        });
+    const Embedded embedded = gather(communicator, part);
+    const auto count = static_cast<std::int64_t>(embedded.placements.size());
+    if (communicator.rank() == 0 && embedded.placements.size() != records.size()) {
+      throw UserError(
+          "the processes of this job read different records\n"
+          "All of them must see the same file.");
+    }
     for (std::int64_t r = 0; r < count; ++r) {
       const auto i = static_cast<std::size_t>(r);
-      if (sequences[i].ids.empty()) {
+      if (embedded.has_tokens[i] == 0) {
         result.skips.push_back(
             {records[i].line, records[i].id,
              fmt::format("no whole {}-mer to embed in its {} bases", coder.tokenizer.vocabulary().k,
@@ -84,10 +129,10 @@ EmbedStreamResult embed_stream(Embedder& embedder, RecordReader& reader,
         continue;
       }
       ++result.embedded;
-      if (coder.profile && !placements[i].explained) ++result.unexplained;
-      use(records[i], placements[i], vectors.row(r));
+      if (coder.profile && !embedded.placements[i].explained) ++result.unexplained;
+      use(records[i], embedded.placements[i], embedded.vectors.row(r));
     }
-    read += count;
+    read += static_cast<std::int64_t>(records.size());
   }
   progress.update(read);
   progress.finish();
@@ -98,7 +143,7 @@ EmbedStreamResult embed_stream(Embedder& embedder, RecordReader& reader,
                     other_splits.empty() ? "none (it has no column \"split\")"
                                          : fmt::format("{}", fmt::join(other_splits, ", ")));
   }
-  if (result.embedded == 0)
+  if (result.embedded == 0 && communicator.rank() == 0)
     throw UserError("None of the {} records could be embedded: the first, \"{}\", has {}", read,
                     result.skips.front().id, result.skips.front().reason);
   const auto& unreadable = reader.report().skips;

@@ -9,7 +9,7 @@ Tensor add(Context& context, Tensor a, Tensor b) {
   const Tensor y = make_output(context, a.rows(), a.cols(), a.view.dtype);
   if (launches(context, y.rows())) context.backend.add_forward(y.view, a.view, b.view);
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [context, a, b](View dy) {
+    context.tape->record(y.node, {}, [context, a, b](View dy) {
       for (const int node : {a.node, b.node}) {
         if (node < 0) continue;
         const GradientTarget dx = context.tape->contribute(node);

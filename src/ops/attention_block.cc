@@ -43,7 +43,10 @@ Tensor attention_block(Context& context, const AttentionBlock& block, Tensor x,
     }
   }
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [=](View dy) {
+    const std::vector<Parameter> parameters = {block.qkv_weight,    block.qkv_bias,
+                                               block.output_weight, block.output_bias,
+                                               block.norm_weight,   block.norm_bias};
+    context.tape->record(y.node, parameters, [=](View dy) {
       const GradientTarget dx = context.tape->contribute(x.node);
       const Scratch scratch(context.arena, memory.backward_scratch);
       if (!launches(context, x.rows())) return;

@@ -29,7 +29,10 @@ Tensor embed_either(Context& context, const EmbeddingBlock& block, View ids, Ten
     }
   }
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [=](View dy) {
+    std::vector<Parameter> parameters = {block.position, block.token_type, block.norm_weight,
+                                         block.norm_bias};
+    if (ids.data != nullptr) parameters.push_back(block.word);
+    context.tape->record(y.node, parameters, [=](View dy) {
       const GradientTarget dx = context.tape->contribute(rows.node);
       const Scratch scratch(context.arena, memory.backward_scratch);
       if (!launches(context, y.rows())) return;

@@ -27,7 +27,9 @@ Tensor feed_forward_block(Context& context, const FeedForwardBlock& block, Tenso
     }
   }
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [=](View dy) {
+    const std::vector<Parameter> parameters = {block.in_weight, block.in_bias,     block.out_weight,
+                                               block.out_bias,  block.norm_weight, block.norm_bias};
+    context.tape->record(y.node, parameters, [=](View dy) {
       const GradientTarget dx = context.tape->contribute(x.node);
       const Scratch scratch(context.arena, memory.backward_scratch);
       if (!launches(context, x.rows())) return;

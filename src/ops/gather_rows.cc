@@ -9,7 +9,7 @@ Tensor gather_rows(Context& context, Tensor x, View index) {
   const Tensor y = make_output(context, index.rows, x.cols(), x.view.dtype);
   if (launches(context, y.rows())) context.backend.gather_rows_forward(y.view, x.view, index);
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [=](View dy) {
+    context.tape->record(y.node, {}, [=](View dy) {
       if (x.node < 0) return;
       const GradientTarget dx = context.tape->contribute(x.node);
       if (launches(context, y.rows())) {

@@ -10,7 +10,7 @@ Tensor mean_pool(Context& context, Tensor x, const Segments& segments) {
   // Sequences without tokens have a row too: zeros.
   if (launches(context, y.rows())) context.backend.mean_pool_forward(y.view, x.view, segments);
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [=](View dy) {
+    context.tape->record(y.node, {}, [=](View dy) {
       if (x.node < 0) return;
       const GradientTarget dx = context.tape->contribute(x.node);
       if (!launches(context, x.rows())) return;

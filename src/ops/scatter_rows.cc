@@ -12,7 +12,7 @@ Tensor scatter_rows(Context& context, Tensor x, View index, std::int64_t rows,
   const Tensor y = make_output(context, rows, x.cols(), x.view.dtype);
   if (launches(context, rows)) context.backend.scatter_rows_forward(y.view, x.view, index, fill);
   if (context.tape != nullptr) {
-    context.tape->record(y.node, [=](View dy) {
+    context.tape->record(y.node, {fill}, [=](View dy) {
       const GradientTarget dx = context.tape->contribute(x.node);
       if (!launches(context, rows)) return;
       context.backend.scatter_rows_backward(dx.view, dx.accumulate, dy, index, fill);

@@ -33,7 +33,7 @@ Loss token_cross_entropy(Context& context, const CrossEntropyHead& head, Tensor 
     }
   }
   if (context.tape != nullptr) {
-    context.tape->record_loss([=] {
+    context.tape->record_loss({head.weight, head.bias, head.site}, [=] {
       const GradientTarget dx = context.tape->contribute(x.node);
       const Scratch scratch(context.arena, memory.backward_scratch);
       if (launches(context, scored)) {

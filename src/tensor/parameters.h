@@ -68,6 +68,7 @@ class Parameters {
   Parameter get(int index) const;
   const std::vector<Entry>& entries() const { return entries_; }
   std::int64_t count() const;  ///< number of parameters, padding not counted
+  std::int64_t padded_count() const { return padded_count_; }  ///< elements of each flat buffer
   DType dtype() const { return dtype_; }
   bool training() const { return gradients_.data != nullptr; }
 

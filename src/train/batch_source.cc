@@ -32,8 +32,22 @@ TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
   return result;
 }
 
-BatchSource::BatchSource(const TrainingData& data, const PretrainOptions& options)
-    : data_(data), options_(options), steps_per_epoch_(steps_per_epoch(data, options)) {}
+void add_up_counts(TrainingStep& step, Communicator& communicator) {
+  // Counts of tokens are far below what a double holds exactly.
+  double sums[] = {static_cast<double>(step.counts.masked),
+                   static_cast<double>(step.counts.visible), step.site_loss};
+  communicator.sum(sums);
+  step.counts = {static_cast<std::int64_t>(sums[0]), static_cast<std::int64_t>(sums[1])};
+  step.site_loss = sums[2];
+}
+
+BatchSource::BatchSource(const TrainingData& data, const PretrainOptions& options,
+                         Communicator& communicator)
+    : data_(data),
+      options_(options),
+      communicator_(communicator),
+      share_(share_of(options.batch, communicator)),
+      steps_per_epoch_(steps_per_epoch(data, options)) {}
 
 BatchSource::~BatchSource() {
   if (next_.valid()) next_.wait();
@@ -58,6 +72,7 @@ TrainingStep BatchSource::take(std::int64_t step, bool last) {
     next_step_ = step + 1;
     next_ = std::async(std::launch::async, [this] { return prepare(next_step_); });
   }
+  add_up_counts(result, communicator_);
   return result;
 }
 
@@ -66,11 +81,12 @@ TrainingStep BatchSource::prepare(std::int64_t step) {
     epoch_ = step / steps_per_epoch_;
     order_ = epoch_order(data_.records.training, options_.seed, static_cast<std::uint32_t>(epoch_));
   }
-  const auto first = static_cast<std::size_t>(step % steps_per_epoch_ * options_.batch);
+  const std::int64_t batch = step % steps_per_epoch_ * options_.batch;
   const auto number = static_cast<std::uint32_t>(step);
   const FrameOffsets offsets{true, options_.seed, number};
   return make_step(data_, options_,
-                   std::span(order_).subspan(first, static_cast<std::size_t>(options_.batch)),
+                   std::span(order_).subspan(static_cast<std::size_t>(batch + share_.begin),
+                                             static_cast<std::size_t>(share_.size())),
                    offsets, number);
 }
 

@@ -6,6 +6,8 @@
 #include <future>
 #include <vector>
 
+#include "communication/collectives.h"
+#include "communication/communicator.h"
 #include "data/batch.h"
 #include "data/packing.h"
 #include "nn/masked_autoencoder.h"
@@ -20,29 +22,34 @@ struct MicroBatch {
   MaskingPlan plan;
 };
 
-/// Everything one optimiser step computes on.
+/// Everything one optimiser step computes on: this process's part of it.
 struct TrainingStep {
   std::vector<MicroBatch> pieces;
-  GlobalCounts counts;   ///< over all pieces: the denominators of the losses
-  double site_loss = 0;  ///< of the masked tokens by site frequencies, summed, nats
+  GlobalCounts counts;   ///< over the pieces of all processes: the denominators of the losses
+  double site_loss = 0;  ///< of the masked tokens by site frequencies, summed likewise, nats
 };
 
 /// Cuts records into micro-batches and masks them; `step` and `offsets` name the random numbers.
+/// Counts are those of these records alone.
 TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
                        std::span<const std::int64_t> records, const FrameOffsets& offsets,
                        std::uint32_t step);
 
+/// Replaces counts and site loss by their sums over all processes. Collective.
+void add_up_counts(TrainingStep& step, Communicator& communicator);
+
 /// Hands out the steps in turn, each prepared in the background while the one before it computes.
 /// Epochs are permutations; the ⌊N / batch⌋ whole batches of each are used. A step's content
-/// depends on (seed, step) alone, so that any step can be the first.
+/// depends on (seed, step) alone, so that any step can be the first. Each process prepares a
+/// contiguous share of the batch.
 class BatchSource {
  public:
-  BatchSource(const TrainingData& data, const PretrainOptions& options);
+  BatchSource(const TrainingData& data, const PretrainOptions& options, Communicator& communicator);
   ~BatchSource();
 
   static std::int64_t steps_per_epoch(const TrainingData& data, const PretrainOptions& options);
 
-  /// The content of `step`; preparation of the next one begins unless `last`.
+  /// The content of `step`; preparation of the next one begins unless `last`. Collective.
   TrainingStep take(std::int64_t step, bool last);
 
  private:
@@ -50,6 +57,8 @@ class BatchSource {
 
   const TrainingData& data_;
   const PretrainOptions& options_;
+  Communicator& communicator_;
+  Share share_;  // of every batch
   std::int64_t steps_per_epoch_;
   std::int64_t epoch_ = -1;          // of order_
   std::vector<std::int64_t> order_;  // used by one preparation at a time

@@ -12,7 +12,7 @@ namespace {
 std::atomic<int> received_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
 
-constexpr int kSignals[] = {SIGTERM, SIGINT};
+constexpr int kSignals[] = {SIGTERM, SIGINT, SIGUSR1};
 struct sigaction previous[std::size(kSignals)];
 
 void restore_previous() {

@@ -48,18 +48,22 @@ MemoryPlan parameter_memory(const Parameters& parameters, DType activation) {
 
 }  // namespace
 
-Learner::Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens)
+Learner::Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens,
+                 Communicator& communicator)
     : options_(options),
       backend_(backend),
+      communicator_(communicator),
       activation_(activation),
       parameters_(backend),
       model_(parameters_, options.model),
+      gradient_sum_(parameters_, communicator),
       arena_(backend) {
   reserve_memory(max_tokens);
 }
 
 void Learner::reserve_memory(int max_tokens) {
-  const std::size_t available = available_memory_bytes();
+  const auto sharing = static_cast<std::size_t>(communicator_.processes_on_machine());
+  const std::size_t available = available_memory_bytes() / sharing;
   plan_ = parameter_memory(parameters_, activation_);
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   parameters_.allocate(/*training=*/true);
@@ -69,10 +73,11 @@ void Learner::reserve_memory(int max_tokens) {
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   log_info(
       "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, a checkpoint's "
-      "buffer {}, activations {} (--micro-batch {}); {} free",
+      "buffer {}, activations {} (--micro-batch {}); {} free{}",
       bytes_text(plan_.total()), bytes_text(plan_.weights), bytes_text(plan_.gradients),
       bytes_text(plan_.moments), bytes_text(plan_.compute_copies), bytes_text(plan_.checkpoint),
-      bytes_text(plan_.activations), options_.micro_batch, bytes_text(available));
+      bytes_text(plan_.activations), options_.micro_batch, bytes_text(available),
+      sharing > 1 ? fmt::format(" for each of the {} processes on this machine", sharing) : "");
   arena_.reserve(plan_.activations);
 }
 
@@ -85,7 +90,7 @@ void Learner::initialise(const std::vector<float>& site_log_frequencies) {
 void Learner::refresh() { backend_.refresh_weights(parameters_, activation_, /*backward=*/true); }
 
 BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& counts, Tape* tape,
-                               std::int64_t number) {
+                               std::int64_t number, bool last) {
   Context context{backend_, arena_, tape, activation_};
   context.seed = options_.seed;
   context.step = static_cast<std::uint32_t>(number);
@@ -99,6 +104,9 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
   arena_.reserve(arena_.end_measuring());
 
   const std::vector<LossTerm> terms = forward();
+  if (last && gradient_sum_.needed()) {
+    tape->when_final([this](int parameter) { gradient_sum_.note_final(parameter); });
+  }
   if (tape != nullptr) tape->backward();
   BatchLosses losses;
   for (const LossTerm& term : terms) {
@@ -112,19 +120,25 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
 }
 
 BatchLosses Learner::evaluate(const MicroBatch& piece, const GlobalCounts& counts) {
-  return run_piece(piece, counts, nullptr, 0);
+  return run_piece(piece, counts, nullptr, 0, /*last=*/false);
 }
 
 StepOutcome Learner::step(const TrainingStep& content, std::int64_t number,
                           const Schedule::Point& point, std::int64_t updates) {
   StepOutcome outcome;
+  gradient_sum_.begin();
+  double sums[3] = {0, 0, 0};
   for (const MicroBatch& piece : content.pieces) {
     Tape tape(arena_);
-    const BatchLosses losses = run_piece(piece, content.counts, &tape, number);
-    outcome.losses.masked += losses.masked;
-    outcome.losses.visible += losses.visible;
-    outcome.losses.masked_hits += losses.masked_hits;
+    const BatchLosses losses =
+        run_piece(piece, content.counts, &tape, number, &piece == &content.pieces.back());
+    sums[0] += losses.masked;
+    sums[1] += losses.visible;
+    sums[2] += losses.masked_hits;
   }
+  gradient_sum_.finish();
+  communicator_.sum(sums);
+  outcome.losses = {sums[0], sums[1], sums[2]};
   outcome.gradient_norm = std::sqrt(backend_.squared_gradient_norm(parameters_));
   if (!std::isfinite(outcome.losses.masked + outcome.losses.visible + outcome.gradient_norm)) {
     backend_.zero_gradients(parameters_);

@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "communication/communicator.h"
 #include "nn/masked_autoencoder.h"
 #include "tensor/arena.h"
 #include "tensor/backend.h"
 #include "tensor/context.h"
 #include "tensor/parameters.h"
 #include "train/batch_source.h"
+#include "train/gradient_sum.h"
 #include "train/pretrain_options.h"
 #include "train/schedule.h"
 
@@ -27,13 +29,13 @@ struct MemoryPlan {
   }
 };
 
-/// Losses of a batch, downloaded. Means over the whole batch, nats.
+/// Losses of a batch, or of a part of it, downloaded. Means over the whole batch, nats.
 struct BatchLosses {
   double masked = 0, visible = 0;  ///< visible: 0 when it is not part of the loss
   double masked_hits = 0;          ///< masked tokens whose largest logit is right
 };
 
-/// One optimiser step's outcome.
+/// One optimiser step's outcome, the same in all processes of the job.
 struct StepOutcome {
   BatchLosses losses;
   double gradient_norm = 0;  ///< before clipping
@@ -43,15 +45,17 @@ struct StepOutcome {
 class Learner {
  public:
   /// Plans, prints the plan, and takes memory. Throws UserError with the number of bytes, and the
-  /// --micro-batch that would do, when there is not enough.
-  Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens);
+  /// --micro-batch that would do, when there is not enough for all processes on this machine.
+  Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens,
+          Communicator& communicator);
 
   /// First weights; moments 0.
   void initialise(const std::vector<float>& site_log_frequencies);
   /// To be called after the parameters were changed from outside (a checkpoint).
   void refresh();
 
-  /// Forward and backward over all pieces, then AdamW. `updates`: steps applied before this one.
+  /// Forward and backward over this process's pieces, the sum over all processes, then AdamW, which
+  /// does the same everywhere. `updates`: steps applied before this one.
   StepOutcome step(const TrainingStep& content, std::int64_t number, const Schedule::Point& point,
                    std::int64_t updates);
   /// Forward only, without dropout. `counts`: of all pieces together.
@@ -62,17 +66,20 @@ class Learner {
   Backend& backend() { return backend_; }
   DType activation() const { return activation_; }
   const MemoryPlan& plan() const { return plan_; }
+  const GradientSum& gradient_sum() const { return gradient_sum_; }
 
  private:
   BatchLosses run_piece(const MicroBatch& piece, const GlobalCounts& counts, Tape* tape,
-                        std::int64_t number);
+                        std::int64_t number, bool last);
   void reserve_memory(int max_tokens);
 
   const PretrainOptions& options_;
   Backend& backend_;
+  Communicator& communicator_;
   DType activation_;
   Parameters parameters_;
   MaskedAutoencoder model_;
+  GradientSum gradient_sum_;
   Arena arena_;
   MemoryPlan plan_;
 };

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/progress.h"
+#include "communication/collectives.h"
 #include "train/run_length.h"
 #include "train/training_report.h"
 
@@ -30,11 +31,11 @@ std::string profile_fingerprint(const SequenceCoder& coder) {
 /// The number of steps and what follows from it, for a run that begins now.
 void fix_length(RunRecord& run, const TrainingData& data, const PretrainOptions& options,
                 std::int64_t per_epoch, Learner& learner, const ModelDescription& description,
-                Clock::time_point began) {
+                Clock::time_point began, Communicator& communicator) {
   if (options.minutes > 0) {
     const double elapsed = std::chrono::duration<double>(Clock::now() - began).count();
     run.total_steps = time_steps(std::max(60 * options.minutes - elapsed, 0.0), data, options,
-                                 learner, description);
+                                 learner, description, communicator);
   } else {
     run.total_steps = steps_asked_for(options, per_epoch);
   }
@@ -62,19 +63,42 @@ void announce(const RunRecord& run, const std::filesystem::path& out) {
       100 * run.result.value("best_masked_accuracy", 0.0), (out / "last").string());
 }
 
+/// The run that lies in rank 0's folder, in all processes.
+std::optional<RunRecord> read_begun(const RunDirectory* directory, Communicator& communicator) {
+  std::optional<RunRecord> begun;
+  if (directory != nullptr) begun = directory->read();
+  const std::string text = text_from_root(communicator, begun ? to_json(*begun).dump() : "");
+  if (text.empty()) return std::nullopt;
+  return run_from_json(nlohmann::json::parse(text), RunDirectory::kRunFile);
+}
+
+/// All processes must do the same: the same program, command, data and kind of arithmetic.
+void require_same_job(const RunRecord& run, Communicator& communicator) {
+  require_same(communicator, "their version", run.version, "Start the same program everywhere.");
+  require_same(communicator, "their options", run.options.dump(),
+               "Start the same command everywhere.");
+  require_same(communicator, "the data they read (by fingerprint)",
+               run.data_fingerprint + " " + run.profile_fingerprint,
+               "All of them must see the same file.");
+  require_same(communicator, "SIMD level", to_string(machine().simd),
+               "Set BARCODEMAE_SIMD to the lower one for all of them.");
+}
+
 }  // namespace
 
 PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::filesystem::path& out,
                          const PretrainOptions& options, Backend& backend, DType activation,
-                         const StopRequest& stop) {
+                         const StopRequest& stop, Communicator& communicator) {
   const auto began = Clock::now();
   RunRecord run;
   run.version = BARCODEMAE_VERSION;
   run.options = to_json(options);
   run.data_file = data_file.string();
 
-  const RunDirectory directory(out);
-  const std::optional<RunRecord> begun = directory.read();
+  std::optional<RunDirectory> directory;  // rank 0's
+  if (communicator.rank() == 0) directory.emplace(out);
+  const RunDirectory* const writable = directory ? &*directory : nullptr;
+  const std::optional<RunRecord> begun = read_begun(writable, communicator);
   if (begun) {  // options first: that needs no reading of data
     run.data_fingerprint = begun->data_fingerprint;
     run.profile_fingerprint = begun->profile_fingerprint;
@@ -83,6 +107,7 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   const TrainingData data = load_training_data(data_file, options);
   run.data_fingerprint = data.fingerprint;
   run.profile_fingerprint = profile_fingerprint(data.coder);
+  require_same_job(run, communicator);
   if (begun) check_same_run(*begun, run, out);
   if (begun && begun->finished) {
     log_info("Nothing to do: this run is finished");
@@ -91,8 +116,16 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   }
 
   const std::int64_t per_epoch = BatchSource::steps_per_epoch(data, options);  // refuses --batch
+  if (options.batch < communicator.size()) {
+    throw UserError("--batch {} is less than the {} processes of this job\nStart fewer of them.",
+                    options.batch, communicator.size());
+  }
+  PretrainOptions own_options = options;  // those of this process's share
+  own_options.micro_batch =
+      std::min(options.micro_batch, largest_share(options.batch, communicator));
   const ModelDescription description{options.model, data.coder, {}};
-  Learner learner(options, backend, activation, data.coder.tokenizer.max_tokens());
+  Learner learner(own_options, backend, activation, data.coder.tokenizer.max_tokens(),
+                  communicator);
   run.simd = begun ? begun->simd : to_string(machine().simd);
   if (options.device == "cpu" && !run.simd.empty() && run.simd != to_string(machine().simd)) {
     log_warn("this run began with SIMD level {} and goes on with {}: its last bits will differ",
@@ -103,17 +136,24 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
     run.validate_every = begun->validate_every;
     run.log_every = begun->log_every;
   } else {
-    fix_length(run, data, options, per_epoch, learner, description, began);
-    // Before run.json is there: what lies there now would then pass for this run's.
-    CheckpointStore(directory.checkpoints(), run_fingerprint(run)).clear();
-    directory.write(run);
+    fix_length(run, data, own_options, per_epoch, learner, description, began, communicator);
+    if (writable != nullptr) {
+      // Before run.json is there: what lies there now would then pass for this run's.
+      CheckpointStore(writable->checkpoints(), run_fingerprint(run)).clear();
+      writable->write(run);
+    }
   }
   log_info("Training: {} steps of {} barcodes = {} barcodes, {:.2f} epochs; lr up to {:g}",
            format_count(run.total_steps), options.batch,
            format_count(run.total_steps * options.batch),
            static_cast<double>(run.total_steps) / static_cast<double>(per_epoch), options.lr);
+  if (communicator.size() > 1) {
+    log_info("Processes: {} by {}, {} of them on this machine, {} barcodes of each batch each",
+             communicator.size(), communicator.library(), communicator.processes_on_machine(),
+             options.batch / communicator.size());
+  }
 
-  Trainer trainer(run, directory, data, options, learner, description);
+  Trainer trainer(run, writable, data, own_options, learner, description, communicator);
   if (!trainer.run(stop)) {
     log_info("Interrupted after step {} of {}; the same command goes on from there",
              trainer.state().step, run.total_steps);
@@ -125,9 +165,9 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
         "Give --precision f32 or a smaller --lr, and another --out.");
   }
   run.result = result_of(trainer.state(), options);
-  write_training_report(directory, run);
+  if (writable != nullptr) write_training_report(*writable, run);
   run.finished = true;
-  directory.write(run);
+  if (writable != nullptr) writable->write(run);
   announce(run, out);
   return PretrainOutcome::kFinished;
 }

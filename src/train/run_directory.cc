@@ -82,12 +82,15 @@ std::optional<RunRecord> read_run(const fs::path& directory) {
   const fs::path file = directory / RunDirectory::kRunFile;
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
-  const nlohmann::json json = read_json_object(file);
-  const JsonReader reader(json, file.string());
+  return run_from_json(read_json_object(file), file.string());
+}
+
+RunRecord run_from_json(const nlohmann::json& json, const std::string& source) {
+  const JsonReader reader(json, source);
   if (const auto version = reader.integer("format_version", 1, 1 << 30);
       version > kRunFormatVersion) {
     throw UserError("{}: format version {} is newer than this barcodemae reads ({})\nUpdate it.",
-                    file.string(), version, kRunFormatVersion);
+                    source, version, kRunFormatVersion);
   }
   RunRecord record;
   record.version = reader.text("version");
@@ -105,7 +108,7 @@ std::optional<RunRecord> read_run(const fs::path& directory) {
   return record;
 }
 
-void RunDirectory::write(const RunRecord& record) const {
+nlohmann::ordered_json to_json(const RunRecord& record) {
   nlohmann::ordered_json json;
   json["format_version"] = kRunFormatVersion;
   json["version"] = record.version;
@@ -119,7 +122,11 @@ void RunDirectory::write(const RunRecord& record) const {
   json["log_every"] = record.log_every;
   json["finished"] = record.finished;
   if (!record.result.is_null()) json["result"] = record.result;
-  write_file_atomically(run_file(), json.dump(2) + "\n");
+  return json;
+}
+
+void RunDirectory::write(const RunRecord& record) const {
+  write_file_atomically(run_file(), to_json(record).dump(2) + "\n");
 }
 
 std::string run_fingerprint(const RunRecord& run) {

@@ -28,6 +28,10 @@ struct RunRecord {      // NOLINT(bugprone-exception-escape): ordered_json's mov
   nlohmann::ordered_json result;  ///< what came out, once finished
 };
 
+nlohmann::ordered_json to_json(const RunRecord& record);
+/// Throws UserError, naming `source`, when something is missing or of a newer format.
+RunRecord run_from_json(const nlohmann::json& json, const std::string& source);
+
 /// run.json of a folder. nullopt: there is none. Throws UserError when the file is malformed or of
 /// a newer format.
 std::optional<RunRecord> read_run(const std::filesystem::path& directory);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/log.h"
+#include "communication/collectives.h"
 #include "nn/flops.h"
 #include "train/validation.h"
 
@@ -78,7 +79,8 @@ std::int64_t steps_within(double seconds, double seconds_per_step, double second
 }
 
 std::int64_t time_steps(double seconds, const TrainingData& data, const PretrainOptions& options,
-                        Learner& learner, const ModelDescription& description) {
+                        Learner& learner, const ModelDescription& description,
+                        Communicator& communicator) {
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -87,19 +89,23 @@ std::int64_t time_steps(double seconds, const TrainingData& data, const Pretrain
   const double most_seconds = std::min(10.0, 0.05 * seconds);
   const auto began = Clock::now();
   learner.initialise(data.site_log_frequencies);
-  BatchSource source(data, options);
+  BatchSource source(data, options, communicator);
   auto timing_began = began;
   std::int64_t step = 0;
-  for (; step < kWarmUp + kFewest || since(timing_began) < most_seconds; ++step) {
+  const auto more = [&] {
+    return from_root(communicator, step < kWarmUp + kFewest || since(timing_began) < most_seconds);
+  };
+  for (; more(); ++step) {
     if (step == kWarmUp) timing_began = Clock::now();
     learner.step(source.take(step, false), step, {options.lr * 1e-3, 0.9}, step);
   }
   const double per_step = since(timing_began) / static_cast<double>(step - kWarmUp);
   const auto validation_began = Clock::now();
-  Validator(data, options, learner, description).run([] { return false; });
+  Validator(data, options, learner, description, communicator).run([] { return false; });
   const double per_validation = since(validation_began);
   const double left = std::max(seconds - since(began), 0.0);
-  const std::int64_t steps = steps_within(left, per_step, per_validation, options, data.records);
+  const std::int64_t steps =
+      from_root(communicator, steps_within(left, per_step, per_validation, options, data.records));
   log_info("--minutes {}: {:.3f} s a step and {:.1f} s a validation, so {} steps", options.minutes,
            per_step, per_validation, steps);
   return steps;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "communication/communicator.h"
 #include "formats/model_directory.h"
 #include "train/learner.h"
 #include "train/pretrain_options.h"
@@ -27,8 +28,10 @@ std::int64_t steps_within(double seconds, double seconds_per_step, double second
                           const PretrainOptions& options, const RecordSelection& records);
 
 /// For --minutes: runs steps and a validation whose results are thrown away (the learner must be
-/// initialised again), and returns the number of steps that fit into `seconds` from now.
+/// initialised again), and returns the number of steps that fit into `seconds` from now, by rank
+/// 0's clock. Collective.
 std::int64_t time_steps(double seconds, const TrainingData& data, const PretrainOptions& options,
-                        Learner& learner, const ModelDescription& description);
+                        Learner& learner, const ModelDescription& description,
+                        Communicator& communicator);
 
 }  // namespace barcodemae

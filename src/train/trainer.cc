@@ -8,7 +8,9 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/log.h"
+#include "communication/collectives.h"
 #include "train/training_report.h"
 
 namespace barcodemae {
@@ -49,29 +51,47 @@ void NonFiniteGuard::note(TrainingState& state, bool applied) {
       kMostInARow, state.step);
 }
 
-Trainer::Trainer(const RunRecord& run, const RunDirectory& directory, const TrainingData& data,
+Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, const TrainingData& data,
                  const PretrainOptions& options, Learner& learner,
-                 const ModelDescription& description)
+                 const ModelDescription& description, Communicator& communicator)
     : run_(run),
       directory_(directory),
       data_(data),
       options_(options),
       learner_(learner),
       description_(description),
+      communicator_(communicator),
       schedule_(options.schedule, run.total_steps),
-      source_(data, options),
-      validator_(data, options, learner, description),
-      checkpoints_(directory.checkpoints(), run_fingerprint(run)) {
+      source_(data, options, communicator),
+      validator_(data, options, learner, description, communicator) {
   learner_.initialise(data.site_log_frequencies);
-  if (const std::optional<TrainingState> saved =
-          checkpoints_.load(learner_.parameters(), learner_.backend())) {
-    state_ = *saved;
-    learner_.refresh();
-    log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
+  if (directory_ != nullptr) {
+    checkpoints_.emplace(directory_->checkpoints(), run_fingerprint(run_));
   }
-  metrics_ = std::make_unique<MetricsLog>(directory.metrics_file(), state_.metrics_bytes);
+  load_checkpoint();
+  if (directory_ != nullptr) {
+    metrics_ = std::make_unique<MetricsLog>(directory_->metrics_file(), state_.metrics_bytes);
+  }
   sitting_began_ = checkpointed_ = Clock::now();
   interval_began_ = seconds();
+  seconds_in_sums_ = communicator_.seconds_in_sums();  // --minutes has timed some steps
+  seconds_waited_ = learner_.gradient_sum().seconds_waited();
+}
+
+void Trainer::load_checkpoint() {
+  std::optional<TrainingState> saved;
+  if (checkpoints_) saved = checkpoints_->load(learner_.parameters(), learner_.backend());
+  const std::string text =
+      text_from_root(communicator_, saved ? to_json(*saved).dump() : std::string());
+  if (text.empty()) return;
+  state_ = training_state_from_json(nlohmann::json::parse(text), "the first process's checkpoint");
+  const Parameters& parameters = learner_.parameters();
+  for (const View& buffer :
+       {parameters.values(), parameters.first_moments(), parameters.second_moments()}) {
+    communicator_.broadcast(buffer.data, buffer.bytes());
+  }
+  learner_.refresh();
+  log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
 }
 
 double Trainer::seconds() const {
@@ -84,24 +104,31 @@ bool Trainer::validation_due() const {
 }
 
 bool Trainer::run(const StopRequest& stop) {
+  const std::int64_t begun = state_.step;
+  const auto stop_anywhere = [&](std::int64_t step) { return any(communicator_, stop(step)); };
   progress_ = std::make_unique<Progress>(
       "pretraining", "barcodes", run_.total_steps * options_.batch, state_.step * options_.batch);
   while (true) {
-    if (validation_due() && !validate(stop)) break;
+    if (validation_due() && !validate(stop_anywhere)) break;
     if (state_.step >= run_.total_steps) {
       save_checkpoint();
       progress_->finish();
       write_last();
+      say_what_communication_cost(state_.step - begun);
       return true;
     }
-    if (stop(state_.step)) break;
-    if (seconds_between(checkpointed_, Clock::now()) >= 60 * options_.checkpoint_minutes) {
-      save_checkpoint();
-    }
+    // What one process sees, a signal or its clock, all of them do.
+    const bool due =
+        seconds_between(checkpointed_, Clock::now()) >= 60 * options_.checkpoint_minutes;
+    double votes[] = {stop(state_.step) ? 1.0 : 0.0, due ? 1.0 : 0.0};
+    communicator_.sum(votes);
+    if (votes[0] > 0) break;
+    if (votes[1] > 0) save_checkpoint();
     take_step();
   }
   save_checkpoint();
   progress_->finish();
+  say_what_communication_cost(state_.step - begun);
   return false;
 }
 
@@ -168,7 +195,7 @@ void Trainer::write_interval(double learning_rate) {
   line["barcodes_per_s"] =
       static_cast<double>(interval_barcodes_) / std::max(seconds() - interval_began_, 1e-9);
   line["seconds"] = seconds();
-  metrics_->append(line);
+  if (metrics_) metrics_->append(line);
   state_.interval = {};
   interval_barcodes_ = 0;
   interval_began_ = seconds();
@@ -182,53 +209,90 @@ bool Trainer::validate(const StopRequest& stop) {
   state_.validated_step = state_.step;
   const bool best = std::isfinite(result->masked_loss) &&
                     (!state_.best || result->masked_accuracy > state_.best->masked_accuracy);
+  if (best) {
+    state_.best = BestValidation{state_.step, result->masked_accuracy, result->masked_loss};
+  }
+  if (directory_ != nullptr) write_validation(*result, best);
+  return true;
+}
 
+void Trainer::write_validation(const ValidationResult& result, bool best) {
   nlohmann::ordered_json line;
   line["kind"] = "validation";
   line["step"] = state_.step;
   line["barcodes"] = state_.step * options_.batch;
-  line["masked_loss"] = result->masked_loss;
-  line["site_frequency_loss"] = result->site_frequency_loss;
-  line["masked_accuracy"] = result->masked_accuracy;
-  line["effective_rank"] = result->effective_rank;
-  line["mean_cosine"] = result->mean_cosine;
-  line["genus_accuracy"] = json_or_null(result->genus_accuracy);
-  line["genus_accuracy_centred"] = json_or_null(result->genus_accuracy_centred);
+  line["masked_loss"] = result.masked_loss;
+  line["site_frequency_loss"] = result.site_frequency_loss;
+  line["masked_accuracy"] = result.masked_accuracy;
+  line["effective_rank"] = result.effective_rank;
+  line["mean_cosine"] = result.mean_cosine;
+  line["genus_accuracy"] = json_or_null(result.genus_accuracy);
+  line["genus_accuracy_centred"] = json_or_null(result.genus_accuracy_centred);
   line["best"] = best;
   line["seconds"] = seconds();
   metrics_->append(line);
 
   std::string genus = "no labels for genus 1-NN";
-  if (result->genus_accuracy) {
-    genus = fmt::format("genus 1-NN {:.1f} % (centred {:.1f} %)", 100 * *result->genus_accuracy,
-                        100 * *result->genus_accuracy_centred);
+  if (result.genus_accuracy) {
+    genus = fmt::format("genus 1-NN {:.1f} % (centred {:.1f} %)", 100 * *result.genus_accuracy,
+                        100 * *result.genus_accuracy_centred);
   }
   log_info(
       "Validation at step {}: masked loss {:.4f} (by site {:.4f}), accuracy {:.2f} %{}; "
       "embeddings: "
       "effective rank {:.1f}, mean cosine {:.4f}, {}",
-      state_.step, result->masked_loss, result->site_frequency_loss, 100 * result->masked_accuracy,
-      best ? ", best so far" : "", result->effective_rank, result->mean_cosine, genus);
+      state_.step, result.masked_loss, result.site_frequency_loss, 100 * result.masked_accuracy,
+      best ? ", best so far" : "", result.effective_rank, result.mean_cosine, genus);
   if (best) {
-    state_.best = BestValidation{state_.step, result->masked_accuracy, result->masked_loss};
-    write_model(directory_.path(), described("best"), learner_.parameters(), /*pretraining=*/true);
+    write_model(directory_->path(), described("best"), learner_.parameters(), /*pretraining=*/true);
   }
-  write_training_report(directory_, run_);
-  return true;
+  write_training_report(*directory_, run_);
+}
+
+void Trainer::require_same_weights() {
+  if (communicator_.size() == 1) return;
+  const Parameters& parameters = learner_.parameters();
+  Fingerprint fingerprint;
+  std::vector<float> values(static_cast<std::size_t>(parameters.padded_count()));
+  for (const View& buffer :
+       {parameters.values(), parameters.first_moments(), parameters.second_moments()}) {
+    learner_.backend().download(values.data(), buffer);
+    fingerprint.add(values.data(), values.size() * sizeof(float));
+  }
+  require_same(communicator_, fmt::format("their weights after step {}", state_.step),
+               fingerprint.hex(),
+               "No checkpoint was written. Their machines compute differently: give them the same "
+               "type of CPU, or test their memory.");
 }
 
 void Trainer::save_checkpoint() {
+  require_same_weights();
+  checkpointed_ = Clock::now();
+  if (!checkpoints_) return;
   state_.metrics_bytes = metrics_->sync();
   TrainingState saved = state_;
   saved.seconds = seconds();
-  checkpoints_.save(learner_.parameters(), learner_.backend(), saved);
+  checkpoints_->save(learner_.parameters(), learner_.backend(), saved);
   checkpointed_ = Clock::now();
 }
 
 void Trainer::write_last() {
-  write_directory_atomically(directory_.last_model(), [&](const std::filesystem::path& folder) {
+  if (directory_ == nullptr) return;
+  write_directory_atomically(directory_->last_model(), [&](const std::filesystem::path& folder) {
     write_model(folder, described("last"), learner_.parameters(), /*pretraining=*/true);
   });
+}
+
+void Trainer::say_what_communication_cost(std::int64_t steps) const {
+  if (communicator_.size() == 1 || steps == 0) return;
+  const auto per_step = [&](double seconds) { return 1e3 * seconds / static_cast<double>(steps); };
+  log_info(
+      "Gradients: {} a step in {} parts; {:.1f} ms a step to add them up over {} processes, "
+      "{:.1f} ms of it waited for",
+      format_bytes(static_cast<double>(learner_.parameters().gradients().bytes())),
+      learner_.gradient_sum().buckets(),
+      per_step(communicator_.seconds_in_sums() - seconds_in_sums_), communicator_.size(),
+      per_step(learner_.gradient_sum().seconds_waited() - seconds_waited_));
 }
 
 ModelDescription Trainer::described(const char* checkpoint) const {

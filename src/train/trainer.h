@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/progress.h"
+#include "communication/communicator.h"
 #include "formats/model_directory.h"
 #include "train/checkpoint.h"
 #include "train/learner.h"
@@ -19,7 +21,8 @@
 
 namespace barcodemae {
 
-/// Asked between steps and within validations: true ends the sitting after a checkpoint.
+/// Asked between steps and within validations: true, in any process of the job, ends the sitting of
+/// all after a checkpoint.
 using StopRequest = std::function<bool(std::int64_t step)>;
 
 /// Counts steps whose loss or gradients were not finite.
@@ -33,9 +36,11 @@ struct NonFiniteGuard {
 class Trainer {
  public:
   /// `description`: of the model, without training facts. Goes on from `directory`'s newest
-  /// checkpoint when there is one, else from the first weights.
-  Trainer(const RunRecord& run, const RunDirectory& directory, const TrainingData& data,
-          const PretrainOptions& options, Learner& learner, const ModelDescription& description);
+  /// checkpoint when there is one, else from the first weights. All processes of a job make one;
+  /// rank 0 alone has a `directory`, reads and writes.
+  Trainer(const RunRecord& run, const RunDirectory* directory, const TrainingData& data,
+          const PretrainOptions& options, Learner& learner, const ModelDescription& description,
+          Communicator& communicator);
 
   /// Trains to the end, or until `stop`. True: done; best model in the folder, last model in last/.
   bool run(const StopRequest& stop);
@@ -45,32 +50,38 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void load_checkpoint();
   bool validation_due() const;
   bool validate(const StopRequest& stop);
   void take_step();
   void note_step(const TrainingStep& content, const StepOutcome& outcome, double learning_rate);
   void write_interval(double learning_rate);
+  void write_validation(const ValidationResult& result, bool best);
+  void require_same_weights();
   void save_checkpoint();
   void write_last();
+  void say_what_communication_cost(std::int64_t steps) const;
   ModelDescription described(const char* checkpoint) const;
   double seconds() const;
 
   const RunRecord& run_;
-  const RunDirectory& directory_;
+  const RunDirectory* directory_;
   const TrainingData& data_;
   const PretrainOptions& options_;
   Learner& learner_;
   const ModelDescription& description_;
+  Communicator& communicator_;
   Schedule schedule_;
   BatchSource source_;
   Validator validator_;
-  CheckpointStore checkpoints_;
+  std::optional<CheckpointStore> checkpoints_;
   TrainingState state_;
   std::unique_ptr<MetricsLog> metrics_;
   std::unique_ptr<Progress> progress_;
   Clock::time_point sitting_began_, checkpointed_;
   double interval_began_ = 0;  ///< seconds(), for the rate of this sitting
   std::int64_t interval_barcodes_ = 0;
+  double seconds_in_sums_ = 0, seconds_waited_ = 0;  ///< before this object
 };
 
 }  // namespace barcodemae

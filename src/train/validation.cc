@@ -9,6 +9,7 @@
 
 #include "analysis/nearest.h"
 #include "analysis/representation.h"
+#include "communication/collectives.h"
 #include "data/packing.h"
 #include "inference/embedder.h"
 
@@ -16,6 +17,7 @@ namespace barcodemae {
 namespace {
 
 constexpr std::uint32_t kValidationStep = 0xFFFFFFFF;  // no training reaches it: names the masks
+constexpr std::int64_t kEmbeddedAtATime = 256;         // records between two looks at `stop`
 
 struct Stopped {};
 
@@ -35,9 +37,15 @@ double share_with_same_genus(const Dataset& data, std::span<const std::int64_t> 
 }  // namespace
 
 Validator::Validator(const TrainingData& data, const PretrainOptions& options, Learner& learner,
-                     const ModelDescription& description)
-    : data_(data), learner_(learner), description_(description) {
-  content_ = make_step(data, options, data.records.validation, FrameOffsets{}, kValidationStep);
+                     const ModelDescription& description, Communicator& communicator)
+    : data_(data), learner_(learner), description_(description), communicator_(communicator) {
+  const auto count = static_cast<std::int64_t>(data.records.validation.size());
+  content_ = make_step(
+      data, options, share_of(std::span<const std::int64_t>(data.records.validation), communicator),
+      FrameOffsets{}, kValidationStep);
+  add_up_counts(content_, communicator);
+  const std::int64_t most = largest_share(count, communicator);
+  rounds_ = (most + options.micro_batch - 1) / options.micro_batch;
 }
 
 std::optional<ValidationResult> Validator::run(const std::function<bool()>& stop) {
@@ -48,20 +56,45 @@ std::optional<ValidationResult> Validator::run(const std::function<bool()>& stop
   } catch (const Stopped&) {
     return std::nullopt;
   }
-  return result;
+  return from_root(communicator_, result);
 }
 
 void Validator::score_reconstruction(ValidationResult& result, const std::function<bool()>& stop) {
-  double hits = 0;
-  for (const MicroBatch& piece : content_.pieces) {
+  double sums[] = {0, 0};
+  for (std::int64_t round = 0; round < rounds_; ++round) {
     if (stop()) throw Stopped{};
-    const BatchLosses losses = learner_.evaluate(piece, content_.counts);
-    result.masked_loss += losses.masked;
-    hits += losses.masked_hits;
+    if (round >= static_cast<std::int64_t>(content_.pieces.size())) continue;
+    const BatchLosses losses =
+        learner_.evaluate(content_.pieces[static_cast<std::size_t>(round)], content_.counts);
+    sums[0] += losses.masked;
+    sums[1] += losses.masked_hits;
   }
+  communicator_.sum(sums);
   const auto masked = static_cast<double>(std::max<std::int64_t>(content_.counts.masked, 1));
-  result.masked_accuracy = hits / masked;
+  result.masked_loss = sums[0];
+  result.masked_accuracy = sums[1] / masked;
   result.site_frequency_loss = content_.site_loss / masked;
+}
+
+Matrix Validator::embed(Embedder& embedder, std::span<const std::int64_t> records,
+                        const std::function<bool()>& stop) {
+  const auto count = static_cast<std::int64_t>(records.size());
+  const auto own = share_of(records, communicator_);
+  std::vector<float> vectors;
+  for (std::int64_t first = 0; first < largest_share(count, communicator_);
+       first += kEmbeddedAtATime) {
+    if (stop()) throw Stopped{};
+    std::vector<TokenSequence> sequences;
+    const auto size = static_cast<std::int64_t>(own.size());
+    for (std::int64_t i = first; i < std::min(first + kEmbeddedAtATime, size); ++i) {
+      sequences.push_back(data_.dataset.tokens(own[static_cast<std::size_t>(i)], data_.coder));
+    }
+    const Matrix some = embedder.embed(sequences);
+    vectors.insert(vectors.end(), some.values.begin(), some.values.end());
+  }
+  const std::int64_t rows = communicator_.rank() == 0 ? count : 0;
+  return {rows, embedder.width(),
+          concatenate_at_root(communicator_, std::span<const float>(vectors))};
 }
 
 void Validator::score_embeddings(ValidationResult& result, const std::function<bool()>& stop) {
@@ -69,29 +102,22 @@ void Validator::score_embeddings(ValidationResult& result, const std::function<b
   embedding.precision = learner_.activation();
   Embedder embedder =
       Embedder::borrow(description_, learner_.model().encoder(), learner_.backend(), embedding);
-  const auto embed = [&](const std::vector<std::int64_t>& records) {
-    std::vector<TokenSequence> sequences;
-    sequences.reserve(records.size());
-    for (const std::int64_t record : records) {
-      sequences.push_back(data_.dataset.tokens(record, data_.coder));
-    }
-    return embedder.embed(sequences, [&](std::int64_t) {
-      if (stop()) throw Stopped{};
-    });
-  };
+  const bool labelled = !data_.records.queries.empty();
+  Matrix keys = embed(embedder, labelled ? data_.records.keys : data_.records.validation, stop);
+  Matrix queries = embed(embedder, data_.records.queries, stop);
+  if (communicator_.rank() == 0) measure(result, keys, queries);
+}
+
+void Validator::measure(ValidationResult& result, Matrix& keys, Matrix& queries) const {
   const auto finite = [](const Matrix& matrix) {
     return std::all_of(matrix.values.begin(), matrix.values.end(),
                        [](float value) { return std::isfinite(value); });
   };
-  const bool labelled = !data_.records.queries.empty();
-  Matrix keys = embed(labelled ? data_.records.keys : data_.records.validation);
   result.effective_rank = result.mean_cosine = std::numeric_limits<double>::quiet_NaN();
   if (!finite(keys)) return;  // a training that has diverged
   result.effective_rank = effective_rank(keys);
   result.mean_cosine = mean_pairwise_cosine(keys);
-  if (!labelled) return;
-  Matrix queries = embed(data_.records.queries);
-  if (!finite(queries)) return;
+  if (queries.rows == 0 || !finite(queries)) return;
   const auto accuracy = [&] {
     return share_with_same_genus(data_.dataset, data_.records.queries, data_.records.keys, queries,
                                  keys);

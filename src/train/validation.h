@@ -4,8 +4,12 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 
+#include "communication/communicator.h"
 #include "formats/model_directory.h"
+#include "formats/npy.h"
+#include "inference/embedder.h"
 #include "train/learner.h"
 #include "train/training_data.h"
 
@@ -22,23 +26,30 @@ struct ValidationResult {
   std::optional<double> genus_accuracy, genus_accuracy_centred;
 };
 
-/// Fixed masks, frame offset 0, no dropout: the same question each time.
+/// Fixed masks, frame offset 0, no dropout: the same question each time. Each process reconstructs
+/// and embeds its share of the records; rank 0 searches and measures what it gathers.
 class Validator {
  public:
   Validator(const TrainingData& data, const PretrainOptions& options, Learner& learner,
-            const ModelDescription& description);
+            const ModelDescription& description, Communicator& communicator);
 
-  /// nullopt when `stop` said so in between.
+  /// The same in all processes. nullopt when `stop`, which is collective too, said so in between.
   std::optional<ValidationResult> run(const std::function<bool()>& stop);
 
  private:
   void score_reconstruction(ValidationResult& result, const std::function<bool()>& stop);
   void score_embeddings(ValidationResult& result, const std::function<bool()>& stop);
+  /// At rank 0 the vectors of all records, in order; elsewhere no rows.
+  Matrix embed(Embedder& embedder, std::span<const std::int64_t> records,
+               const std::function<bool()>& stop);
+  void measure(ValidationResult& result, Matrix& keys, Matrix& queries) const;
 
   const TrainingData& data_;
   Learner& learner_;
   const ModelDescription& description_;
-  TrainingStep content_;  ///< all validation records, masked
+  Communicator& communicator_;
+  TrainingStep content_;     ///< this process's validation records, masked
+  std::int64_t rounds_ = 0;  ///< most pieces that a process has
 };
 
 }  // namespace barcodemae

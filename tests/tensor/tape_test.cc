@@ -19,12 +19,12 @@ class TapeTest : public testing::Test {
     backend->upload(x.view, values.data());
     x.node = tape.add_slot(x.view);
     // Recorded first, so run last: sees the whole gradient.
-    tape.record(x.node, [this](View gradient) { leaf_gradient = download(gradient); });
+    tape.record(x.node, {}, [this](View gradient) { leaf_gradient = download(gradient); });
     return x;
   }
   // Stands for a loss whose gradient with respect to x is `gradient`.
   void loss(const Tensor& x, std::vector<float> gradient) {
-    tape.record_loss([this, x, gradient] {
+    tape.record_loss({}, [this, x, gradient] {
       const GradientTarget dx = tape.contribute(x.node);
       EXPECT_FALSE(dx.accumulate);
       backend->upload(dx.view, gradient.data());
@@ -90,7 +90,7 @@ TEST_F(TapeTest, GatherOfNoRowsHasZeroGradient) {
   const Tensor x = leaf({1, 2, 3});
   const Tensor none = ops::gather_rows(context, x, context.upload(std::vector<std::int32_t>{}));
   EXPECT_EQ(none.rows(), 0);
-  tape.record_loss([&] { tape.contribute(none.node); });
+  tape.record_loss({}, [&] { tape.contribute(none.node); });
   tape.backward();
   EXPECT_EQ(leaf_gradient, (std::vector<float>{0, 0, 0}));
 }
