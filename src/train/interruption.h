@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// SIGTERM and SIGINT as a question that long work asks now and then.
+// SIGTERM, SIGINT and SIGUSR1 (which mpirun hands on, and schedulers can send before they end a
+// job) as a question that long work asks now and then.
 #pragma once
 
 namespace barcodemae {
 
-/// While one of these lives, the first SIGTERM or SIGINT is only noted; a second one, of either
+/// While one of these lives, the first of these signals is only noted; a second one, of either
 /// kind, does what it did before. Signals that were ignored stay ignored. One at a time.
 class InterruptionGuard {
  public:

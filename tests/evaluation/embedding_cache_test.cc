@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include "communication/single_process.h"
+
 namespace barcodemae {
 namespace {
 
@@ -16,7 +18,7 @@ class EmbeddingCacheTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   Matrix get(const std::string& identity, float value) {
-    return EmbeddingCache(folder_).get(identity, [&] {
+    return EmbeddingCache(folder_).get(identity, alone_, [&] {
       ++computed_;
       return Matrix{1, 2, {value, value}};
     });
@@ -24,6 +26,7 @@ class EmbeddingCacheTest : public testing::Test {
 
   fs::path folder_ = fs::temp_directory_path() / ("barcodemae_cache_" + std::to_string(::getpid()));
   int computed_ = 0;
+  SingleProcess alone_;
 };
 
 TEST_F(EmbeddingCacheTest, ComputesOnceForEachIdentity) {
@@ -50,9 +53,10 @@ TEST_F(EmbeddingCacheTest, AFolderThatCannotBeMadeIsNoError) {
 
 TEST(EmbeddingCacheSwitchedOff, AlwaysComputes) {
   int computed = 0;
+  SingleProcess alone;
   const EmbeddingCache cache{fs::path{}};
   for (int i = 0; i < 2; ++i) {
-    cache.get("x", [&] {
+    cache.get("x", alone, [&] {
       ++computed;
       return Matrix{};
     });

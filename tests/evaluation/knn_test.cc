@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "communication/single_process.h"
 #include "evaluation/label_table.h"
 #include "formats/npy.h"
 
@@ -33,13 +34,14 @@ class EmbeddingsMadeElsewhere : public testing::Test {
   }
   std::string refusal(const EmbeddingFiles& keys, const EmbeddingFiles& queries) {
     try {
-      evaluate_knn(keys, queries, {});
+      evaluate_knn(keys, queries, {}, alone_);
     } catch (const UserError& error) {
       return error.what();
     }
     return "not refused";
   }
 
+  SingleProcess alone_;
   fs::path folder_ = fs::temp_directory_path() / ("barcodemae_knn_" + std::to_string(::getpid()));
 };
 
@@ -48,7 +50,7 @@ TEST_F(EmbeddingsMadeElsewhere, AreSearchedAndScored) {
   // Right; wrong; a genus no key has; no label.
   const auto queries = files("q", {4, 2, {2, 0.1f, 0.1f, 3, -1, 0.2f, 1, 1}},
                              "id\tgenus\r\n1\tAus\r\n2\tAus\r\n3\tDus\r\n4\t\r\n");
-  const KnnResult result = evaluate_knn(keys, queries, {});
+  const KnnResult result = evaluate_knn(keys, queries, {}, alone_);
   ASSERT_EQ(result.rows.size(), 1u);
   const ClassificationScores& scores = result.rows[0].scores;
   EXPECT_EQ(scores.queries, 3);
@@ -67,7 +69,7 @@ TEST_F(EmbeddingsMadeElsewhere, CentringRemovesACommonComponent) {
   const auto queries = files("q", {1, 2, {199, 0.9f}}, "genus\nAus\n");
   KnnOptions options;
   options.centre = true;
-  const KnnResult result = evaluate_knn(keys, queries, options);
+  const KnnResult result = evaluate_knn(keys, queries, options, alone_);
   ASSERT_EQ(result.rows.size(), 2u);
   EXPECT_EQ(result.rows[1].name, "k, centred");
   EXPECT_EQ(result.rows[1].scores.correct, 1);
@@ -77,7 +79,7 @@ TEST_F(EmbeddingsMadeElsewhere, RowsWithoutALabelAnswerNothing) {
   // The nearest key has no label; "None" is what pandas writes for that.
   const auto keys = files("k", {3, 2, {1, 0, 1, 0.1f, 0, 1}}, "genus\nNone\nAus\nBus\n");
   const auto queries = files("q", {2, 2, {1, 0, 1, 0}}, "genus\nAus\nNaN\n");
-  const KnnResult result = evaluate_knn(keys, queries, {});
+  const KnnResult result = evaluate_knn(keys, queries, {}, alone_);
   EXPECT_EQ(result.key_count, 2);
   EXPECT_EQ(result.left_out, 1);
   EXPECT_EQ(result.rows[0].scores.queries, 1);

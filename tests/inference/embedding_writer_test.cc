@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "communication/single_process.h"
 #include "formats/npy.h"
 #include "inference/embed_stream.h"
 #include "tiny_model.h"
@@ -45,11 +46,13 @@ class EmbedStream : public testing::Test {
   EmbedStreamResult embed(const std::string& out, const EmbedStreamOptions& options) {
     RecordReader reader(memory_source(kRecords, "records.csv"));
     EmbeddingWriter writer(folder_ / out, {embedder_.width(), reader.has_splits(), false});
+    SingleProcess alone;
     const auto result = embed_stream(
         embedder_, reader, options,
         [&](const Record& record, const Placement& placement, std::span<const float> vector) {
           writer.append(record, placement, vector);
-        });
+        },
+        alone);
     writer.commit(result.skips);
     return result;
   }

@@ -85,6 +85,38 @@ TEST_F(TapeTest, ForgetsAfterBackward) {
   EXPECT_TRUE(leaf_gradient.empty());
 }
 
+// A scale of two parameters: its closure only says which it belongs to.
+TEST_F(TapeTest, ReportsAGradientOnceNothingLeftAddsToIt) {
+  Parameters parameters(*backend);
+  for (const char* name : {"shared", "first", "second", "skipped"}) {
+    parameters.declare({name}, 1, 1, {});
+  }
+  const int frozen = parameters.declare({"frozen"}, 1, 1, {}, false, {.frozen = true});
+  parameters.allocate(/*training=*/true);
+  std::vector<std::string> events;
+  const auto use = [&](const char* name, const std::vector<int>& indices, Tensor x) {
+    const Tensor y = ops::add(context, x, x);
+    std::vector<Parameter> used;
+    for (const int index : indices) used.push_back(parameters.get(index));
+    tape.record(y.node, used, [&, name, x](View dy) {
+      events.emplace_back(name);
+      backend->upload(tape.contribute(x.node).view, std::vector<float>{1}.data());
+      EXPECT_EQ(dy.rows, 1);
+    });
+    return y;
+  };
+  const Tensor x = leaf({1});
+  const Tensor a = use("a", {0, 1}, x);
+  use("nobody asked", {0, 3}, a);  // 3 is in no other op: final although nothing was added
+  const Tensor b = use("b", {2, frozen, 0}, a);
+  loss(b, {1});
+  tape.when_final([&](int parameter) {
+    events.push_back(parameters.entries()[static_cast<std::size_t>(parameter)].names[0]);
+  });
+  tape.backward();
+  EXPECT_EQ(events, (std::vector<std::string>{"b", "second", "skipped", "a", "shared", "first"}));
+}
+
 // Ops on tensors without rows launch nothing, yet the gradient of what they came from is right.
 TEST_F(TapeTest, GatherOfNoRowsHasZeroGradient) {
   const Tensor x = leaf({1, 2, 3});

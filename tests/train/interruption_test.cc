@@ -17,16 +17,18 @@ class InterruptionTest : public testing::Test {
     handled = 0;
     std::signal(SIGTERM, count_signal);
     std::signal(SIGINT, count_signal);
+    std::signal(SIGUSR1, count_signal);
   }
   void TearDown() override {
     std::signal(SIGTERM, SIG_DFL);
     std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGUSR1, SIG_DFL);
   }
 };
 
 TEST_F(InterruptionTest, TheFirstSignalIsNotedAndASecondOfEitherKindIsNot) {
-  for (const int first : {SIGTERM, SIGINT}) {
-    for (const int second : {SIGTERM, SIGINT}) {
+  for (const int first : {SIGTERM, SIGINT, SIGUSR1}) {
+    for (const int second : {SIGTERM, SIGINT, SIGUSR1}) {
       handled = 0;
       const InterruptionGuard guard;
       EXPECT_EQ(InterruptionGuard::received(), 0);

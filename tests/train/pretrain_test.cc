@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "communication/single_process.h"
 #include "formats/safetensors.h"
 #include "small_run.h"
 #include "temporary_folder.h"
@@ -47,8 +48,10 @@ class PretrainTest : public testing::TestWithParam<std::string> {
     const std::string device = GetParam();
     given["device"] = device;
     const std::unique_ptr<Backend> backend = make_backend(device);
-    return pretrain(data(), folder_ / out, resolve_pretrain_options(given), *backend,
-                    DType::kFloat32, [&](std::int64_t step) { return step == stop_at; });
+    SingleProcess alone;
+    return pretrain(
+        data(), folder_ / out, resolve_pretrain_options(given), *backend, DType::kFloat32,
+        [&](std::int64_t step) { return step == stop_at; }, alone);
   }
 
   std::string error_of(const std::string& out, const Given& changes) {

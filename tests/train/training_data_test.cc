@@ -8,6 +8,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "communication/single_process.h"
+#include "process_threads.h"
 #include "temporary_folder.h"
 #include "train/batch_source.h"
 
@@ -162,10 +164,11 @@ class BatchSourceTest : public testing::Test {
 
   PretrainOptions options_;
   TrainingData data_;
+  SingleProcess alone_;
 };
 
 TEST_F(BatchSourceTest, AnEpochHasEveryRecordOnceButTheRest) {
-  BatchSource source(data_, options_);
+  BatchSource source(data_, options_, alone_);
   ASSERT_EQ(BatchSource::steps_per_epoch(data_, options_), 2);
   std::multiset<std::int32_t> seen;
   for (std::int64_t step = 0; step < 2; ++step) {
@@ -179,7 +182,7 @@ TEST_F(BatchSourceTest, AnEpochHasEveryRecordOnceButTheRest) {
 }
 
 TEST_F(BatchSourceTest, AnyStepCanBeTheFirst) {
-  BatchSource from_start(data_, options_), resumed(data_, options_);
+  BatchSource from_start(data_, options_, alone_), resumed(data_, options_, alone_);
   TrainingStep last;
   for (std::int64_t step = 0; step <= 5; ++step) last = from_start.take(step, step == 5);
   EXPECT_EQ(tokens_of(last), tokens_of(resumed.take(5, true)));
@@ -188,7 +191,7 @@ TEST_F(BatchSourceTest, AnyStepCanBeTheFirst) {
 TEST_F(BatchSourceTest, MicroBatchesDoNotChangeTokensMasksOrCounts) {
   PretrainOptions whole = options_;
   whole.micro_batch = 8;
-  BatchSource source(data_, options_), whole_source(data_, whole);
+  BatchSource source(data_, options_, alone_), whole_source(data_, whole, alone_);
   const TrainingStep pieces = source.take(1, true), one = whole_source.take(1, true);
   ASSERT_EQ(one.pieces.size(), 1u);
   EXPECT_EQ(records_of(pieces), records_of(one));
@@ -196,6 +199,26 @@ TEST_F(BatchSourceTest, MicroBatchesDoNotChangeTokensMasksOrCounts) {
   EXPECT_EQ(pieces.counts.visible, one.counts.visible);
   EXPECT_NEAR(pieces.site_loss, one.site_loss, 1e-9);
   EXPECT_NEAR(one.site_loss, 6.0 * static_cast<double>(one.counts.masked), 1e-9);
+}
+
+TEST_F(BatchSourceTest, ProcessesShareABatchAndKnowItsCounts) {
+  BatchSource source(data_, options_, alone_);
+  const TrainingStep whole = source.take(1, true);
+  constexpr int kProcesses = 3;  // 3 + 3 + 2 of the batch's 8 records
+  std::vector<TrainingStep> steps(kProcesses);
+  run_processes(kProcesses, [&](Communicator& communicator) {
+    BatchSource shared(data_, options_, communicator);
+    steps[static_cast<std::size_t>(communicator.rank())] = shared.take(1, true);
+  });
+  std::vector<std::int32_t> tokens;
+  for (const TrainingStep& step : steps) {
+    const std::vector<std::int32_t> some = tokens_of(step);
+    tokens.insert(tokens.end(), some.begin(), some.end());
+    EXPECT_EQ(step.counts.masked, whole.counts.masked);
+    EXPECT_EQ(step.counts.visible, whole.counts.visible);
+    EXPECT_NEAR(step.site_loss, whole.site_loss, 1e-9);
+  }
+  EXPECT_EQ(tokens, tokens_of(whole));  // shares happen to be the micro-batches
 }
 
 TEST_F(BatchSourceTest, RefusesABatchLargerThanTheData) {
