@@ -32,7 +32,7 @@ TEST_P(QuantiseKernel, RowsHaveScalesOfTheirOwn) {
     constexpr std::int64_t kRows = 3;
     Doubles x = random_values(kRows * cols, 1, 3, type);
     for (std::int64_t c = 0; c < cols; ++c) x[static_cast<std::size_t>(cols + c)] = 0;  // a row
-    const Guarded x_(type, x);
+    Guarded x_(type, x);
     std::vector<std::int8_t> numbers(x.size());
     std::vector<float> scales(kRows);
     k.quantise_rows({kRows, cols, type, x_.data(), numbers.data(), scales.data()});
@@ -49,7 +49,7 @@ TEST_P(QuantiseKernel, SumsBecomeFloatsAndGelu) {
     for (const double value : random_values(kRows * cols, 3, 3000)) {
       sums.push_back(static_cast<std::int32_t>(value));
     }
-    const Guarded scales_(DType::kFloat32, col_scales), bias_(DType::kFloat32, bias);
+    Guarded scales_(DType::kFloat32, col_scales), bias_(DType::kFloat32, bias);
     Doubles z, activated;
     for (std::size_t i = 0; i < sums.size(); ++i) {
       const std::size_t row = i / static_cast<std::size_t>(cols),

@@ -43,7 +43,7 @@ std::vector<std::int32_t> Golden::integers(const std::string& name) const {
 }
 
 void Golden::load_weights(Parameters& parameters) const {
-  for (const auto& [name, rows, cols] : parameters.names()) {
+  for (const auto& [name, rows, cols, matmul] : parameters.names()) {
     parameters.upload(name, floats("weights/" + name, rows, cols));
   }
 }

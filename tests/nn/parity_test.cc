@@ -108,7 +108,7 @@ TEST_P(Float32Parity, LossesAndGradients) {
     EXPECT_NEAR(losses[i][0], expected[0], 1e-5);
     EXPECT_EQ(losses[i][1], expected[1]) << "tokens reconstructed";
   }
-  for (const auto& [name, rows, cols] : run.parameters.names()) {
+  for (const auto& [name, rows, cols, matmul] : run.parameters.names()) {
     const auto expected = golden.floats("gradients/" + name, rows, cols);
     EXPECT_LE(distance(run.parameters.download_gradient(name), expected),
               1e-4 * largest(expected) + 1e-7)
@@ -133,7 +133,7 @@ TEST_P(Float32Parity, ThreeSteps) {
     run.backend->adamw(run.parameters, adamw);
     path += adamw.learning_rate;
   }
-  for (const auto& [name, rows, cols] : run.parameters.names()) {
+  for (const auto& [name, rows, cols, matmul] : run.parameters.names()) {
     if (name.ends_with("key.bias")) continue;
     EXPECT_LE(distance(run.parameters.download(name), golden.floats("stepped/" + name, rows, cols)),
               0.01 * path)
@@ -186,7 +186,7 @@ TEST_P(BFloat16Parity, HiddenStates) {
 TEST_P(BFloat16Parity, LossesAndGradients) {
   const auto losses = run.train(golden.batch, golden.plan, golden.counts, golden.masked_weight);
   EXPECT_NEAR(losses[0][0], golden.floats("masked_loss", 1, 2)[0], 0.01);
-  for (const auto& [name, rows, cols] : run.parameters.names()) {
+  for (const auto& [name, rows, cols, matmul] : run.parameters.names()) {
     if (name.ends_with("key.bias")) continue;  // none but rounding noise
     EXPECT_LE(relative_distance(run.parameters.download_gradient(name),
                                 golden.floats("gradients/" + name, rows, cols)),
