@@ -88,7 +88,7 @@ def check_embedding(binary):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data, model, vectors = folder / "data.csv", folder / "model", folder / "vectors.npy"
-        for command in (["simulate", "--records", "64", "--seed", "1", "--out", data],
+        for command in (["simulate", "--records", "400", "--seed", "1", "--out", data],
                         ["pretrain", data, "--out", model, "--preset", "tiny", "--steps", "4",
                          "--anchor", "none"],
                         ["embed", model, data, "--out", vectors, "--precision", "f32"]):
