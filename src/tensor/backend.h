@@ -119,7 +119,7 @@ class Backend {
   /// made where a product needs them, each by a scale of its own (its largest magnitude / 127).
   virtual DType activation_type(DType precision) const = 0;
   /// Makes or renews the compute copies (bfloat16, int8, reordered) of the matmul parameters; to be
-  /// called after every change of values: an optimiser step, a load. `backward`: those of the
+  /// called after every change of values from outside (first values, a load). `backward`: those of the
   /// backward pass too, which int8 has not. Kernels throw InternalError when it has not been called
   /// for a parameter they need; UserError when the machine cannot compute in `precision`.
   virtual void refresh_weights(const Parameters& parameters, DType precision, bool backward) = 0;
@@ -191,7 +191,8 @@ class Backend {
 
   /// Σ g² over the flat gradients, in double; non-finite when any gradient is.
   virtual double squared_gradient_norm(const Parameters& parameters) = 0;
-  /// One step on every parameter that is not frozen; zeroes all gradients in passing.
+  /// One step on every parameter that is not frozen; zeroes all gradients in passing, and renews
+  /// the compute copies that refresh_weights() made.
   virtual void adamw(Parameters& parameters, const AdamWStep& step) = 0;
   /// Forgets the gradients without a step.
   virtual void zero_gradients(Parameters& parameters) = 0;

@@ -157,7 +157,6 @@ StepOutcome Learner::step(const TrainingStep& content, std::int64_t number,
     adamw.gradient_scale = std::min(1.0, options_.clip / (outcome.gradient_norm + 1e-6));
   }
   backend_.adamw(parameters_, adamw);
-  refresh();
   outcome.applied = true;
   return outcome;
 }

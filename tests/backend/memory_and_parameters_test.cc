@@ -154,6 +154,74 @@ TEST_P(AnyBackend, TwoModelsKeepTheirOwnWeights) {
   EXPECT_THAT(second.forward(*backend_), Each(5.0));
 }
 
+/// A linear layer whose sides are no multiples of anything.
+class UnevenLinear {
+ public:
+  UnevenLinear(Backend& backend, DType type)
+      : backend_(backend),
+        type_(type),
+        parameters_(backend),
+        x_(backend, kIn * 4),
+        dy_(backend, kOut * 4) {
+    parameters_.declare({"weight"}, kOut, kIn, {Initialisation::Kind::kNormal, 1.0}, true);
+    parameters_.declare({"bias"}, 1, kOut, {});
+    parameters_.declare({"frozen"}, kOut, kIn, {Initialisation::Kind::kNormal, 1.0}, true,
+                        {.frozen = true});
+    parameters_.allocate(true);
+    parameters_.initialise(1);
+    upload(backend, x(), random_numbers(kIn, 2));
+    upload(backend, dy(), random_numbers(kOut, 3));
+    refresh();
+  }
+  void refresh() { backend_.refresh_weights(parameters_, type_, true); }
+  void step() {
+    upload(backend_, parameters_.get(0).gradient, random_numbers(kOut * kIn, 4));
+    AdamWStep step{.learning_rate = 0.5, .beta1 = 0.9, .beta2 = 0.99};
+    step.bias_correction1 = 0.1;
+    step.bias_correction2 = 0.01;
+    backend_.adamw(parameters_, step);
+  }
+  /// x · Wᵀ and dy · W of both layers.
+  std::vector<double> products() {
+    std::vector<double> all;
+    for (const int weight : {0, 2}) {
+      const LinearLayer layer{parameters_.get(weight), parameters_.get(1)};
+      const GuardedBuffer y(backend_, kOut * 4), dx(backend_, kIn * 4);
+      backend_.linear_forward(y.view(1, kOut, type_), x(), layer);
+      backend_.linear_backward(dx.view(1, kIn, type_), false, dy(), x(), layer);
+      for (const double value : download(backend_, y.view(1, kOut, type_))) all.push_back(value);
+      for (const double value : download(backend_, dx.view(1, kIn, type_))) all.push_back(value);
+    }
+    backend_.zero_gradients(parameters_);
+    return all;
+  }
+
+ private:
+  static constexpr std::int64_t kOut = 75, kIn = 1100;
+  View x() { return x_.view(1, kIn, type_); }
+  View dy() { return dy_.view(1, kOut, type_); }
+  Backend& backend_;
+  DType type_;
+  Parameters parameters_;
+  GuardedBuffer x_, dy_;
+};
+
+TEST_P(AnyBackend, AdamWRenewsTheCopiesOfWeights) {
+  for (const DType type : {DType::kFloat32, DType::kBFloat16}) {
+    if (type == DType::kBFloat16 &&
+        (GetParam() == "reference" || machine().simd < SimdLevel::kAvx512)) {
+      continue;
+    }
+    UnevenLinear linear(*backend_, type);
+    const std::vector<double> before = linear.products();
+    linear.step();
+    const std::vector<double> after = linear.products();
+    linear.refresh();
+    EXPECT_EQ(after, linear.products());
+    EXPECT_NE(after, before);
+  }
+}
+
 using CpuBackend = OnThisMachine;
 
 TEST_F(CpuBackend, RefusesWeightsThatWereNotRefreshed) {

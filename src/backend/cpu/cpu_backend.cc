@@ -46,32 +46,38 @@ void CpuBackend::refresh_weights(const Parameters& parameters, DType precision, 
                        (precision == DType::kInt8 && !backward),
                    "products in {}", to_string(precision));
   cpu::require_precision(precision);
-  struct Job {
-    cpu::WeightMatrix* matrix;
-    const float* source;
-    bool transposed;
-  };
-  std::vector<Job> jobs;
-  const auto prepare = [&](std::unique_ptr<cpu::WeightMatrix>& matrix, const Parameter& parameter,
-                           bool transposed) {
-    const std::int64_t out = parameter.value.rows, in = parameter.value.cols;
-    if (matrix == nullptr || matrix->type() != precision) {
-      matrix = std::make_unique<cpu::WeightMatrix>(transposed ? in : out, transposed ? out : in,
-                                                   precision);
-    }
-    jobs.push_back({matrix.get(), cpu::values(parameter), transposed});
+  std::vector<Parameter> changed;
+  const auto prepare = [&](std::unique_ptr<cpu::WeightMatrix>& matrix, std::int64_t inner,
+                           std::int64_t cols) {
+    if (matrix != nullptr && matrix->type() == precision) return;
+    matrix = std::make_unique<cpu::WeightMatrix>(inner, cols, precision);
   };
   const auto& entries = parameters.entries();
   for (std::size_t index = 0; index < entries.size(); ++index) {
     if (!entries[index].matmul) continue;
     const Parameter parameter = parameters.get(static_cast<int>(index));
+    const std::int64_t out = parameter.value.rows, in = parameter.value.cols;
     Weights& weights = weights_[parameter.value.data];
-    prepare(weights.forward, parameter, true);
-    if (backward) prepare(weights.backward, parameter, false);
+    prepare(weights.forward, in, out);
+    if (backward) {
+      prepare(weights.backward, out, in);
+    } else {
+      weights.backward.reset();  // it would be out of date
+    }
+    changed.push_back(parameter);
   }
-  parallel_for(static_cast<std::int64_t>(jobs.size()), [&](std::int64_t index, int) {
-    const Job& job = jobs[static_cast<std::size_t>(index)];
-    job.matrix->pack(job.source, job.transposed);
+  pack_weights(changed);
+}
+
+void CpuBackend::pack_weights(const std::vector<Parameter>& parameters) const {
+  parallel_for(2 * static_cast<std::int64_t>(parameters.size()), [&](std::int64_t index, int) {
+    const Parameter& parameter = parameters[static_cast<std::size_t>(index / 2)];
+    const Weights* weights = find_weights(parameter);
+    if (index % 2 == 0) {
+      weights->forward->pack(cpu::values(parameter), /*transposed=*/true);
+    } else if (weights->backward != nullptr) {
+      weights->backward->pack(cpu::values(parameter), /*transposed=*/false);
+    }
   });
 }
 
@@ -82,22 +88,26 @@ void CpuBackend::forget_weights(const Parameters& parameters) {
   }
 }
 
+const CpuBackend::Weights* CpuBackend::find_weights(const Parameter& parameter) const {
+  const auto found = weights_.find(parameter.value.data);
+  return found == weights_.end() ? nullptr : &found->second;
+}
+
 const cpu::WeightMatrix& CpuBackend::forward_weight(const Parameter& weight, DType type) const {
-  const auto found = weights_.find(weight.value.data);
+  const Weights* weights = find_weights(weight);
   BARCODEMAE_CHECK(
-      found != weights_.end() && found->second.forward != nullptr &&
-          (found->second.forward->type() == type || found->second.forward->type() == DType::kInt8),
+      weights != nullptr && weights->forward != nullptr &&
+          (weights->forward->type() == type || weights->forward->type() == DType::kInt8),
       "no refresh_weights() for parameter {} in {}", weight.index, to_string(type));
-  return *found->second.forward;
+  return *weights->forward;
 }
 
 const cpu::WeightMatrix& CpuBackend::backward_weight(const Parameter& weight, DType type) const {
-  const auto found = weights_.find(weight.value.data);
-  BARCODEMAE_CHECK(found != weights_.end() && found->second.backward != nullptr &&
-                       found->second.backward->type() == type,
-                   "no refresh_weights() with backward for parameter {} in {}", weight.index,
-                   to_string(type));
-  return *found->second.backward;
+  const Weights* weights = find_weights(weight);
+  BARCODEMAE_CHECK(
+      weights != nullptr && weights->backward != nullptr && weights->backward->type() == type,
+      "no refresh_weights() with backward for parameter {} in {}", weight.index, to_string(type));
+  return *weights->backward;
 }
 
 void cpu::expand_records(std::int32_t* records, const Segments& segments, std::int64_t first,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/kernels.h"
@@ -92,6 +93,10 @@ class CpuBackend final : public Backend {
   struct Weights {
     std::unique_ptr<cpu::WeightMatrix> forward, backward;
   };
+  /// Those of a parameter that refresh_weights() has been called for; or null.
+  const Weights* find_weights(const Parameter& parameter) const;
+  /// Renews whole copies.
+  void pack_weights(const std::vector<Parameter>& parameters) const;
   /// `type`: of the activations that meet it; int8 weights meet any.
   const cpu::WeightMatrix& forward_weight(const Parameter& weight, DType type) const;
   const cpu::WeightMatrix& backward_weight(const Parameter& weight, DType type) const;

@@ -56,11 +56,21 @@ void WeightMatrix::pack(const float* source, bool transposed) {
     BARCODEMAE_CHECK(transposed, "int8 weights are used forwards only");
     pack_int8(*layout_, inner_, cols_, source);
   } else if (on_tiles(type_)) {
-    amx::pack_right(bfloat16(layout_->data.data()), source, inner_, cols_, transposed);
+    amx::pack_right(bfloat16(layout_->data.data()), {source, inner_, cols_, transposed},
+                    {0, inner_}, {0, cols_});
   } else {
     onednn::reorder(layout_->data.data(), layout_->description, source, DType::kFloat32,
                     transposed);
   }
+}
+
+bool WeightMatrix::packs_parts() const { return type_ == DType::kBFloat16 && on_tiles(type_); }
+
+void WeightMatrix::pack_part(const float* source, bool transposed, const Part& part) {
+  BARCODEMAE_CHECK(packs_parts(), "{} by parts", to_string(type_));
+  const amx::Range rows{part.row, part.row + part.rows}, cols{part.col, part.col + part.cols};
+  amx::pack_right(bfloat16(layout_->data.data()), {source, inner_, cols_, transposed},
+                  transposed ? cols : rows, transposed ? rows : cols);
 }
 
 void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const WeightMatrix& b,

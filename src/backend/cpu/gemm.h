@@ -37,6 +37,16 @@ class WeightMatrix {
   /// transpose only, each column of B by a scale of its own. Single-threaded.
   void pack(const float* source, bool transposed);
 
+  /// A rectangle of pack()'s source. It begins at multiples of kPartAlignment and ends at some, or
+  /// where the source does.
+  struct Part {
+    std::int64_t row = 0, rows = 0, col = 0, cols = 0;
+  };
+  static constexpr std::int64_t kPartAlignment = 32;
+  /// Whether a part can be renewed alone, while its values are in a cache.
+  bool packs_parts() const;
+  void pack_part(const float* source, bool transposed, const Part& part);
+
   std::int64_t inner() const { return inner_; }
   std::int64_t cols() const { return cols_; }
   DType type() const { return type_; }

@@ -91,36 +91,46 @@ void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t fi
   }
 }
 
-void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
-                bool transposed) {
+namespace {
+
+// Sixteen columns from `col` on of the block that begins at inner element `k`.
+void pack_half_block(std::uint16_t* half, const RightSource& source, std::int64_t k,
+                     std::int64_t col) {
   const auto load = [](const float* row, std::int64_t count) {
     return _mm512_maskz_loadu_ps(first_lanes(count), row);
   };
-  for (std::int64_t col = 0; col < cols; col += kBlock) {
-    for (std::int64_t k = 0; k < inner; k += kBlock) {
-      for (std::int64_t half = 0; half < kBlock; half += 16, right += kBlockElements / 2) {
-        const std::int64_t n = col + half;
-        __m512i tile[16];
-        for (std::int64_t i = 0; i < 16; ++i) {
-          tile[i] = _mm512_setzero_si512();
-          if (transposed) {  // i: a column of b, its inner elements side by side
-            if (n + i >= cols) continue;
-            const float* row = b + (n + i) * inner + k;
-            tile[i] = reinterpret_cast<__m512i>(
-                _mm512_cvtne2ps_pbh(load(row + 16, inner - k - 16), load(row, inner - k)));
-          } else {  // i: two inner elements
-            const float* row = b + (k + 2 * i) * cols + n;
-            if (k + 2 * i >= inner) continue;
-            const __m512 odd =
-                k + 2 * i + 1 < inner ? load(row + cols, cols - n) : _mm512_setzero_ps();
-            tile[i] = rounded_pairs(load(row, cols - n), odd);
-          }
-        }
-        if (transposed) transpose(tile);
-        for (std::int64_t i = 0; i < 16; ++i) _mm512_store_si512(right + i * kBlock, tile[i]);
-      }
+  const std::int64_t inner = source.inner, cols = source.cols;
+  __m512i tile[16];
+  for (std::int64_t i = 0; i < 16; ++i) {
+    tile[i] = _mm512_setzero_si512();
+    if (source.transposed) {  // i: a column of b, its inner elements side by side
+      if (col + i >= cols) continue;
+      const float* row = source.b + (col + i) * inner + k;
+      tile[i] = reinterpret_cast<__m512i>(
+          _mm512_cvtne2ps_pbh(load(row + 16, inner - k - 16), load(row, inner - k)));
+    } else {  // i: two inner elements
+      const float* row = source.b + (k + 2 * i) * cols + col;
+      if (k + 2 * i >= inner) continue;
+      const __m512 odd = k + 2 * i + 1 < inner ? load(row + cols, cols - col) : _mm512_setzero_ps();
+      tile[i] = rounded_pairs(load(row, cols - col), odd);
     }
   }
+  if (source.transposed) transpose(tile);
+  for (std::int64_t i = 0; i < 16; ++i) store_past_caches(half + i * kBlock, tile[i]);
+}
+
+}  // namespace
+
+void pack_right(std::uint16_t* right, const RightSource& source, Range inner, Range cols) {
+  for (std::int64_t col = cols.begin; col < cols.end; col += kBlock) {
+    for (std::int64_t k = inner.begin; k < inner.end; k += kBlock) {
+      std::uint16_t* block =
+          right + (col / kBlock * blocks(source.inner) + k / kBlock) * kBlockElements;
+      pack_half_block(block, source, k, col);
+      pack_half_block(block + kBlockElements / 2, source, k, col + 16);
+    }
+  }
+  finish_stores();
 }
 
 namespace {

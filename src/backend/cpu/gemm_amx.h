@@ -41,9 +41,19 @@ void pack_right(std::uint16_t* right, std::int64_t inner_blocks, std::int64_t fi
 /// Both go past the caches: to be called once they are done, before another thread reads.
 void finish_stores();
 
-/// The right side [inner, cols] from float32: compact, or its transpose [cols, inner].
-void pack_right(std::uint16_t* right, const float* b, std::int64_t inner, std::int64_t cols,
-                bool transposed);
+/// A float32 matrix b [inner, cols], compact, or its transpose [cols, inner].
+struct RightSource {
+  const float* b = nullptr;
+  std::int64_t inner = 0, cols = 0;
+  bool transposed = false;
+};
+struct Range {
+  std::int64_t begin = 0, end = 0;
+};
+
+/// The right side from float32; of it, the blocks that begin in these ranges (which begin at
+/// multiples of 32). Goes past the caches, finished on return.
+void pack_right(std::uint16_t* right, const RightSource& source, Range inner, Range cols);
 
 /// Where a gradient operand (pack_left_transposed, pack_right) takes a block of rows.
 struct OperandPlace {
