@@ -4,10 +4,17 @@
 namespace barcodemae {
 namespace {
 
-// Per token and layer: query, key, value and output, then the two of the feed-forward block.
+// Per token: query, key, value and output.
+double attention_flops(const TransformerConfig& config) {
+  return 2.0 * 4 * config.width * config.width;
+}
+
+double feed_forward_flops(const TransformerConfig& config) {
+  return 2.0 * 2 * config.width * config.feed_forward;
+}
+
 double stack_flops(const TransformerConfig& config) {
-  const double width = config.width, inner = config.feed_forward;
-  return 2.0 * config.layers * (4 * width * width + 2 * width * inner);
+  return config.layers * (attention_flops(config) + feed_forward_flops(config));
 }
 
 }  // namespace
@@ -22,8 +29,9 @@ double training_flops(const ModelConfig& config, const TrainingTokens& tokens) {
   const double head = 2.0 * config.decoder.width * logits;
   const double forward =
       static_cast<double>(tokens.encoder) * (stack_flops(config.encoder) + projection) +
-      static_cast<double>(tokens.decoder) * stack_flops(config.decoder) +
-      static_cast<double>(tokens.head) * head;
+      static_cast<double>(tokens.decoder) *
+          (stack_flops(config.decoder) - feed_forward_flops(config.decoder)) +
+      static_cast<double>(tokens.head) * (feed_forward_flops(config.decoder) + head);
   return 3 * forward;
 }
 

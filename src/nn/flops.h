@@ -19,7 +19,9 @@ double embedding_flops(const ModelConfig& config, std::int64_t tokens);
 struct TrainingTokens {
   std::int64_t encoder = 0;  ///< encoder and projection: the visible ones
   std::int64_t decoder = 0;  ///< all
-  std::int64_t head = 0;     ///< the masked ones; all k-mers when visible ones are scored too
+  /// Head, and feed-forward block of the decoder's last layer: the masked ones; all k-mers when
+  /// visible ones are scored too.
+  std::int64_t head = 0;
 };
 /// Of one training step: the forward pass, and twice as much backward (gradients of inputs and of
 /// weights).

@@ -110,16 +110,34 @@ FeedForwardBlock TransformerLayer::feed_forward() const {
           .norm_epsilon = config_.norm_epsilon};
 }
 
-Tensor TransformerLayer::operator()(Context& context, Tensor x, const Segments& segments,
-                                    float dropout) const {
-  const auto site = [&](std::uint32_t number) {
-    return context.dropout(dropout, first_dropout_site_ + number);
-  };
-  const Tensor attended = ops::attention_block(context, attention(), x, segments, site(0), site(1));
+Tensor TransformerLayer::attend(Context& context, Tensor x, const Segments& segments,
+                                float dropout) const {
+  const Tensor attended = ops::attention_block(context, attention(), x, segments,
+                                               context.dropout(dropout, first_dropout_site_),
+                                               context.dropout(dropout, first_dropout_site_ + 1));
   context.discard(x);
-  const Tensor y = ops::feed_forward_block(context, feed_forward(), attended, segments, site(2));
+  return attended;
+}
+
+Tensor TransformerLayer::transform(Context& context, Tensor attended, const Segments& segments,
+                                   float dropout) const {
+  const Tensor y = ops::feed_forward_block(context, feed_forward(), attended, segments,
+                                           context.dropout(dropout, first_dropout_site_ + 2));
   context.discard(attended);
   return y;
+}
+
+Tensor TransformerLayer::operator()(Context& context, Tensor x, const Segments& segments,
+                                    float dropout) const {
+  return transform(context, attend(context, x, segments, dropout), segments, dropout);
+}
+
+Tensor TransformerLayer::operator()(Context& context, Tensor x, const Segments& segments,
+                                    const RowSubset& subset, float dropout) const {
+  const Tensor attended = attend(context, x, segments, dropout);
+  const Tensor chosen = ops::gather_rows(context, attended, subset.rows);
+  context.discard(attended);
+  return transform(context, chosen, subset.segments, dropout);
 }
 
 }  // namespace barcodemae

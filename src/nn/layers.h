@@ -38,6 +38,12 @@ class EmbeddingLayer {
   std::uint32_t dropout_site_;
 };
 
+/// Some rows of a batch, as a batch of their own.
+struct RowSubset {
+  View rows;          ///< int32 [N, 1], ascending
+  Segments segments;  ///< N rows
+};
+
 /// One BERT layer, post-LayerNorm: attention block, then feed-forward block.
 class TransformerLayer {
  public:
@@ -46,10 +52,17 @@ class TransformerLayer {
                    const TransformerConfig& config, std::uint32_t first_dropout_site);
   /// [T, H] → [T, H]. The caller has no more use for x.
   Tensor operator()(Context& context, Tensor x, const Segments& segments, float dropout) const;
+  /// The same for some rows, [N, H], which attend to all: the others have no use for the
+  /// feed-forward block.
+  Tensor operator()(Context& context, Tensor x, const Segments& segments, const RowSubset& subset,
+                    float dropout) const;
 
  private:
   AttentionBlock attention() const;
   FeedForwardBlock feed_forward() const;
+  Tensor attend(Context& context, Tensor x, const Segments& segments, float dropout) const;
+  Tensor transform(Context& context, Tensor attended, const Segments& segments,
+                   float dropout) const;
 
   // indices into Parameters
   int qkv_weight_, qkv_bias_, attention_weight_, attention_bias_, attention_norm_weight_,

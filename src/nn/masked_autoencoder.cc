@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -18,6 +19,24 @@ std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
   taken.reserve(rows.size());
   for (const std::int32_t row : rows) taken.push_back(values.at(static_cast<std::size_t>(row)));
   return taken;
+}
+
+// Some rows of a batch, as a batch of their own.
+RowSubset subset_of(Context& context, const PackedBatch& batch,
+                    const std::vector<std::int32_t>& rows) {
+  std::vector<std::int32_t> begins;
+  for (const std::int32_t begin : batch.begins) {
+    const auto first = std::lower_bound(rows.begin(), rows.end(), begin);
+    begins.push_back(static_cast<std::int32_t>(first - rows.begin()));
+  }
+  return {context.upload(rows),
+          make_segments(context, begins, batch.records, take(batch.positions, rows))};
+}
+
+std::vector<std::int32_t> counted(std::size_t count) {
+  std::vector<std::int32_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
 }
 
 // What nn.Linear does by itself, bias too; the reference leaves the projection so.
@@ -69,25 +88,37 @@ std::vector<LossTerm> MaskedAutoencoder::operator()(Context& context, const Pack
   BARCODEMAE_CHECK(masked_weight >= 0 && masked_weight <= 1, "masked weight {}", masked_weight);
   const Tensor hidden = encode(context, batch, plan);
   const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
-  const Tensor decoded = decode(context, hidden, plan, segments);
-
   const CrossEntropyHead head = this->head();
-  const auto score = [&](const char* name, double weight, const std::vector<std::int32_t>& rows,
+  // `scored`: where the tokens `rows` of the batch stand in `decoded`.
+  const auto score = [&](const char* name, double weight, Tensor decoded,
+                         const Segments& decoded_as, const std::vector<std::int32_t>& scored,
+                         const std::vector<std::int32_t>& rows,
                          std::int64_t global_count) -> LossTerm {
     const auto count = static_cast<std::int64_t>(rows.size());
     BARCODEMAE_CHECK(count <= global_count, "{} of {} {} tokens", count, global_count, name);
     const double mean = count == 0 ? 0.0 : 1.0 / static_cast<double>(global_count);
-    const ops::Loss loss =
-        ops::token_cross_entropy(context, head, decoded, context.upload(rows),
-                                 context.upload(targets(batch, rows), head.groups), mean, weight,
-                                 segments, context.dropout(config_.dropout, dropout_sites::kHead));
+    const ops::Loss loss = ops::token_cross_entropy(
+        context, head, decoded, context.upload(scored),
+        context.upload(targets(batch, rows), head.groups), mean, weight, decoded_as,
+        context.dropout(config_.dropout, dropout_sites::kHead));
     return {name, weight, loss, count};
   };
-  std::vector<LossTerm> terms{score("masked", masked_weight, plan.masked_rows, counts.masked)};
-  if (masked_weight < 1) {
-    terms.push_back(score("visible", 1 - masked_weight, plan.visible_rows, counts.visible));
+
+  std::vector<LossTerm> terms;
+  if (masked_weight == 1) {
+    const RowSubset masked = subset_of(context, batch, plan.masked_rows);
+    const Tensor decoded = decode(context, hidden, plan, segments, &masked);
+    terms.push_back(score("masked", 1, decoded, masked.segments, counted(plan.masked_rows.size()),
+                          plan.masked_rows, counts.masked));
+    context.discard(decoded);
+  } else {
+    const Tensor decoded = decode(context, hidden, plan, segments);
+    terms.push_back(score("masked", masked_weight, decoded, segments, plan.masked_rows,
+                          plan.masked_rows, counts.masked));
+    terms.push_back(score("visible", 1 - masked_weight, decoded, segments, plan.visible_rows,
+                          plan.visible_rows, counts.visible));
+    context.discard(decoded);
   }
-  context.discard(decoded);
   return terms;
 }
 
@@ -100,7 +131,7 @@ Tensor MaskedAutoencoder::encode(Context& context, const PackedBatch& batch,
 }
 
 Tensor MaskedAutoencoder::decode(Context& context, Tensor hidden, const MaskingPlan& plan,
-                                 const Segments& segments) const {
+                                 const Segments& segments, const RowSubset* subset) const {
   const Parameters& p = *parameters_;
   const Tensor projected =
       ops::linear(context, {p.get(projection_weight_), p.get(projection_bias_)}, hidden);
@@ -109,7 +140,11 @@ Tensor MaskedAutoencoder::decode(Context& context, Tensor hidden, const MaskingP
                                         segments.rows(), p.get(mask_vector_));
   context.discard(projected);
   Tensor x = decoder_embedding_(context, rows, segments, config_.dropout);
-  for (const TransformerLayer& layer : decoder_) x = layer(context, x, segments, config_.dropout);
+  for (const TransformerLayer& layer : decoder_) {
+    const bool last = &layer == &decoder_.back();
+    x = last && subset != nullptr ? layer(context, x, segments, *subset, config_.dropout)
+                                  : layer(context, x, segments, config_.dropout);
+  }
   return x;
 }
 

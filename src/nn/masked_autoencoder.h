@@ -52,9 +52,10 @@ class MaskedAutoencoder {
   /// Its first half: last hidden states of the tokens that the encoder sees, [visible, H].
   Tensor encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
   /// Its second half, up to the head: the decoder's hidden states of all tokens, [T, decoder's H].
-  /// `segments` are the whole sequences. The caller has no more use for `hidden`.
-  Tensor decode(Context& context, Tensor hidden, const MaskingPlan& plan,
-                const Segments& segments) const;
+  /// `segments` are the whole sequences. With a subset, only its rows' states, [N, decoder's H].
+  /// The caller has no more use for `hidden`.
+  Tensor decode(Context& context, Tensor hidden, const MaskingPlan& plan, const Segments& segments,
+                const RowSubset* subset = nullptr) const;
 
   const Encoder& encoder() const { return encoder_; }
   const ModelConfig& config() const { return config_; }
