@@ -98,6 +98,7 @@ void measure_models(const BenchOptions& options, BenchReport& report) {
   fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type",
              "batch", "tokens", "width", "barcodes/s", "GFLOP/s", "of oneDNN", "peak memory");
   SpeedRequest request;
+  request.micro_batch = options.micro_batch;
   if (quick) {
     request.repeats = 1;
     request.seconds = 0;
@@ -181,6 +182,7 @@ ordered_json to_json(const BenchReport& report) {
                                  {"task", name(row.request.task)},
                                  {"precision", precision_name(row.request.precision)},
                                  {"batch", row.request.batch},
+                                 {"micro_batch", row.request.micro_batch},
                                  {"tokens", row.request.tokens},
                                  {"width", model_of(row.request).encoder.width},
                                  {"samples_per_s", row.speed.samples_per_s},

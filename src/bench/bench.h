@@ -20,6 +20,7 @@ struct BenchOptions {
   std::vector<std::string> tasks{"train", "embed", "read"};
   std::vector<std::string> precisions{"f32", "bf16", "int8"};
   std::vector<std::int64_t> batches{32, 128};
+  std::int64_t micro_batch = 0;  ///< of training; 0: the batch
   std::vector<std::int64_t> tokens{110};
   std::vector<int> widths{0};  ///< 0: the preset's own
   bool quick = false;          ///< the first batch alone, one repeat
@@ -47,7 +48,8 @@ struct BenchReport {
 /// threads: every measurement has a process of its own. Throws UserError as Learner does.
 BenchReport run_bench(const BenchOptions& options);
 
-/// {"machine": …, "gemm": …, "results": [{"preset", "task", "precision", "batch", "tokens",
+/// {"machine": …, "gemm": …, "results": [{"preset", "task", "precision", "batch",
+/// "micro_batch", "tokens",
 /// "width", "samples_per_s", "gflops", "fraction", "peak_mb"}], "reading": [{"file", "records",
 /// "text_mb", "mb_per_s", "records_per_s", "hash_mb_per_s"}]}
 nlohmann::ordered_json to_json(const BenchReport& report);

@@ -57,7 +57,8 @@ double median_seconds(const SpeedRequest& request, const std::function<void()>& 
 Speed measure_training(const SpeedRequest& request) {
   PretrainOptions options;
   options.model = model_of(request);
-  options.batch = options.micro_batch = request.batch;
+  options.batch = request.batch;
+  options.micro_batch = request.micro_batch > 0 ? request.micro_batch : request.batch;
   options.seed = kSeed;
   const auto backend = make_cpu_backend();
   SingleProcess alone;
@@ -65,16 +66,20 @@ Speed measure_training(const SpeedRequest& request) {
   learner.initialise({});
 
   TrainingStep content;
-  MicroBatch piece;
-  piece.batch = random_batch(options.model, request.batch, request.tokens);
-  piece.plan = plan_masking(piece.batch, MaskingScheme::kExactCount, options.mask_ratio,
-                            options.model.first_kmer(), kSeed, 0);
-  content.counts.masked = static_cast<std::int64_t>(piece.plan.masked_rows.size());
-  content.counts.visible = static_cast<std::int64_t>(piece.plan.visible_rows.size());
-  const TrainingTokens tokens{.encoder = static_cast<std::int64_t>(piece.plan.encoder_rows.size()),
-                              .decoder = piece.batch.tokens(),
-                              .head = content.counts.masked};
-  content.pieces.push_back(std::move(piece));
+  TrainingTokens tokens;
+  for (std::int64_t done = 0; done < request.batch; done += options.micro_batch) {
+    MicroBatch piece;
+    piece.batch = random_batch(options.model, std::min(options.micro_batch, request.batch - done),
+                               request.tokens);
+    piece.plan = plan_masking(piece.batch, MaskingScheme::kExactCount, options.mask_ratio,
+                              options.model.first_kmer(), kSeed, 0);
+    content.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
+    content.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
+    tokens.encoder += static_cast<std::int64_t>(piece.plan.encoder_rows.size());
+    tokens.decoder += piece.batch.tokens();
+    content.pieces.push_back(std::move(piece));
+  }
+  tokens.head = content.counts.masked;
 
   const Schedule::Point point{.learning_rate = 1e-4, .beta1 = 0.9};
   std::int64_t step = 0;

@@ -17,10 +17,11 @@ struct SpeedRequest {
   BenchTask task = BenchTask::kTrain;
   DType precision = DType::kFloat32;
   std::int64_t batch = 32;
-  std::int64_t tokens = 110;  ///< of each barcode
-  int width = 0;              ///< of encoder and decoder, inner layers four times that; 0: preset's
-  int repeats = 3;            ///< at least
-  double seconds = 2;         ///< goes on repeating until so much time has passed
+  std::int64_t micro_batch = 0;  ///< of training: barcodes in memory at a time; 0: the batch
+  std::int64_t tokens = 110;     ///< of each barcode
+  int width = 0;       ///< of encoder and decoder, inner layers four times that; 0: preset's
+  int repeats = 3;     ///< at least
+  double seconds = 2;  ///< goes on repeating until so much time has passed
 };
 
 struct Speed {

@@ -47,6 +47,11 @@ void add_bench_command(CLI::App& application) {
   whole(command.add_option("--batch", options->bench.batches, "Barcodes in a step")
             ->capture_default_str(),
         1, 65536);
+  whole(command
+            .add_option("--micro-batch", options->bench.micro_batch,
+                        "Barcodes in memory at a time in training; 0: the whole batch")
+            ->capture_default_str(),
+        0, 65536);
   whole(command.add_option("--tokens", options->bench.tokens, "Tokens of a barcode")
             ->capture_default_str(),
         1, 65536);
