@@ -67,8 +67,9 @@ Speed measure_training(const SpeedRequest& request) {
   TrainingStep content;
   MicroBatch piece;
   piece.batch = random_batch(options.model, request.batch, request.tokens);
-  piece.plan = plan_masking(piece.batch, MaskingScheme::kExactCount, options.mask_ratio,
-                            options.model.first_kmer(), kSeed, 0);
+  MaskingRules rules = options.masking_rules();
+  rules.scheme = MaskingScheme::kExactCount;
+  piece.plan = plan_masking(piece.batch, rules, kSeed, 0);
   content.counts.masked = static_cast<std::int64_t>(piece.plan.masked_rows.size());
   content.counts.visible = static_cast<std::int64_t>(piece.plan.visible_rows.size());
   const TrainingTokens tokens{.encoder = static_cast<std::int64_t>(piece.plan.encoder_rows.size()),

@@ -24,5 +24,20 @@ TEST(Flops, OfHeadPerBase) {
   EXPECT_EQ(training_flops(config, {.encoder = 0, .decoder = 0, .head = 10}), 6.0 * 768 * 24 * 10);
 }
 
+TEST(Flops, OfEachObjective) {
+  ModelConfig config = preset("base");
+  const auto of = [&](ObjectiveKind objective) {
+    config.objective = objective;
+    return training_flops(config, training_tokens(config, 110, 55, 44, false));
+  };
+  const double layer = 6.0 * 12 * 768 * 768, projection = 6.0 * 768 * 768, head = 6.0 * 768 * 4096;
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoder),
+            66 * (6 * layer + projection) + 110 * 6 * layer + 55 * head);
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoderSeeing),
+            110 * (12 * layer + projection) + 55 * head);
+  EXPECT_EQ(of(ObjectiveKind::kMaskedLanguageModel), 110 * 6 * layer + 55 * head);
+  EXPECT_EQ(of(ObjectiveKind::kCausalLanguageModel), 110 * (6 * layer + head));
+}
+
 }  // namespace
 }  // namespace barcodemae
