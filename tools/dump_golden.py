@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes tests/golden/*.safetensors: tiny masked autoencoders computed by PyTorch + transformers.
+"""Writes tests/golden/*.safetensors: tiny models of each objective by PyTorch + transformers.
 
     tools/dump_golden.py [--out tests/golden]
 
 Each file holds inputs, a masking plan, weights under barcodemae's names, hidden states, losses,
 every parameter's gradient, and the weights after three steps of AdamW under OneCycle. The encoder
-and the decoder are transformers' BertModel; the wiring between them is BarcodeMAE's (see
-docs/architecture.md). Sequences are run one at a time, so that no padding is involved, and in
+and the decoder are transformers' BertModel (a causal one with is_decoder); the wiring between them
+is BarcodeMAE's (see docs/objectives.md). Sequences are run one at a time, so that no padding is involved, and in
 float64, so that what is stored is exact to float32. Dropout is 0. Needs torch, transformers and
 safetensors; any recent versions do.
 """
@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import BertConfig, BertModel
 
+MASK = 0
 UNKNOWN = 1
 FIRST_KMER = 2
 MAX_POSITIONS = 16
@@ -36,35 +37,49 @@ class Case:
     masked_weight: float
     weight_decay: float
     base_head: bool = False
+    objective: str = "mae"
+    frozen_mask_row: bool = False
 
 
 CASES = [
     Case("kmer_head", 1, 2, (32, 2, 2, 64), (32, 1, 4, 64), 1.0, 1e-5),
     Case("wider_decoder", 2, 3, (16, 1, 2, 32), (24, 1, 3, 48), 0.7, 0.1),
     Case("base_head", 3, 3, (16, 1, 1, 32), (16, 1, 2, 32), 0.9, 1e-5, base_head=True),
+    Case("mae_masked", 4, 2, (16, 1, 2, 32), (24, 1, 3, 48), 0.7, 1e-5, objective="mae-masked"),
+    Case("mlm", 5, 2, (16, 2, 2, 32), None, 0.8, 1e-5, objective="mlm"),
+    Case("mlm_frozen_mask_row", 8, 2, (16, 1, 2, 32), None, 1.0, 1e-5, objective="mlm",
+         frozen_mask_row=True),
+    Case("causal", 6, 2, (16, 2, 2, 32), None, 1.0, 1e-5, objective="causal"),
+    Case("causal_base_head", 7, 3, (16, 1, 1, 32), None, 1.0, 1e-5, base_head=True,
+         objective="causal"),
 ]
 
 
-def bert(shape, vocabulary):
+def bert(shape, vocabulary, causal=False):
     width, layers, heads, feed_forward = shape
     config = BertConfig(
         vocab_size=vocabulary, hidden_size=width, num_hidden_layers=layers,
         num_attention_heads=heads, intermediate_size=feed_forward, hidden_act="gelu",
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         max_position_embeddings=MAX_POSITIONS, type_vocab_size=2, layer_norm_eps=1e-12,
-        attn_implementation="eager")
+        attn_implementation="eager", is_decoder=causal, use_cache=False)
     return BertModel(config, add_pooling_layer=False)
 
 
-class MaskedAutoencoder(nn.Module):
+class Model(nn.Module):
     def __init__(self, case):
         super().__init__()
         self.case = case
-        width_in, width = case.encoder[0], case.decoder[0]
-        self.encoder = bert(case.encoder, FIRST_KMER + 4**case.k)
-        self.projection = nn.Linear(width_in, width)
-        self.mask_vector = nn.Parameter(torch.zeros(width))
-        self.decoder = bert(case.decoder, 1)  # is given rows: its word table is not used
+        width_in = case.encoder[0]
+        width = case.decoder[0] if case.decoder else width_in
+        self.encoder = bert(case.encoder, FIRST_KMER + 4**case.k, case.objective == "causal")
+        if not case.frozen_mask_row:  # else row 0, [MASK], is BertModel's padding row: no gradient
+            self.encoder.embeddings.word_embeddings.padding_idx = None
+        if case.decoder:
+            self.projection = nn.Linear(width_in, width)
+            if case.objective == "mae":
+                self.mask_vector = nn.Parameter(torch.zeros(width))
+            self.decoder = bert(case.decoder, 1)  # is given rows: its word table is not used
         self.head = nn.Linear(width, 4 * case.k if case.base_head else 4**case.k)
         if case.base_head:
             self.site_bias = nn.Parameter(torch.zeros(MAX_POSITIONS, 4 * case.k))
@@ -80,7 +95,13 @@ class MaskedAutoencoder(nn.Module):
             yield name, parameter
 
     def encode(self, sequence):
-        """Only the visible tokens, with the positions they have in the whole sequence."""
+        """Only the visible tokens, with the positions they have in the whole sequence; but for the
+        masked autoencoder, all tokens, [MASK] in place of the masked ones."""
+        if self.case.objective != "mae":
+            ids = sequence.ids if self.case.objective == "causal" else sequence.ids.masked_fill(
+                sequence.masked, MASK)
+            return self.encoder(input_ids=ids[None],
+                                position_ids=sequence.positions[None]).last_hidden_state[0]
         seen = ~sequence.masked
         return self.encoder(input_ids=sequence.ids[seen][None],
                             position_ids=sequence.positions[seen][None]).last_hidden_state[0]
@@ -93,6 +114,11 @@ class MaskedAutoencoder(nn.Module):
         return hidden[seen]
 
     def decode(self, sequence, encoded):
+        if self.case.objective == "mae-masked":
+            return self.decoder(inputs_embeds=self.projection(encoded)[None],
+                                position_ids=sequence.positions[None]).last_hidden_state[0]
+        if self.case.objective != "mae":
+            return encoded
         rows = self.mask_vector.expand(len(sequence.ids), -1).clone()
         if encoded is not None:
             rows[~sequence.masked] = self.projection(encoded)
@@ -136,18 +162,31 @@ def make_sequences(case, generator):
 
 def forward(model, sequences):
     out = {}
-    encoded = [model.encode(s) if (~s.masked).any() else None for s in sequences]
+    mae = model.case.objective == "mae"
+
+    def is_seen(s):
+        return (~s.masked).any() if mae else len(s.ids) > 0
+
+    encoded = [model.encode(s) if is_seen(s) else None for s in sequences]
     decoded = [model.decode(s, e) for s, e in zip(sequences, encoded) if len(s.ids) > 0]
     width = model.case.encoder[0]
     out["encoder_hidden"] = torch.cat([e for e in encoded if e is not None])
     out["encoder_hidden_full"] = torch.cat(
-        [model.encode_full(s) for s in sequences if (~s.masked).any()])
+        [model.encode_full(s) for s in sequences if is_seen(s)]) if mae else out["encoder_hidden"]
     out["decoder_hidden"] = torch.cat(decoded)
     out["pooled"] = torch.stack([
         model.encoder(input_ids=s.ids[None], position_ids=s.positions[None]).last_hidden_state[0].mean(0)
         if len(s.ids) > 0 else torch.zeros(width, dtype=torch.float64) for s in sequences])
     ids = torch.cat([s.ids for s in sequences])
     positions = torch.cat([s.positions for s in sequences])
+    if model.case.objective == "causal":
+        # Each k-mer with a token before it, from that token's hidden state.
+        followed = torch.cat([torch.arange(len(s.ids)) > 0 for s in sequences])
+        rows = (followed & (ids >= FIRST_KMER)).nonzero()[:, 0]
+        losses, hits = model.losses_and_hits(out["decoder_hidden"][rows - 1],
+                                             ids[rows] - FIRST_KMER, positions[rows])
+        out["masked_loss"] = torch.stack([losses.mean(), hits.sum().double()])
+        return out, losses.mean()
     masked = torch.cat([s.masked for s in sequences])
     for name, rows in [("masked", masked), ("visible", ~masked & (ids >= FIRST_KMER))]:
         losses, hits = model.losses_and_hits(out["decoder_hidden"][rows], ids[rows] - FIRST_KMER,
@@ -161,29 +200,38 @@ def forward(model, sequences):
 def dump(case, folder):
     torch.manual_seed(case.seed)
     generator = torch.Generator().manual_seed(case.seed)
-    model = MaskedAutoencoder(case).eval().double()
+    model = Model(case).eval().double()
     with torch.no_grad():  # far from the initialisation, where most things would be nearly 0 or 1
         for name, parameter in model.named():
             deviation = 0.2 if parameter.dim() == 2 else 0.1
             noise = deviation * torch.randn(parameter.shape, generator=generator)
             mean = 1.0 if "LayerNorm.weight" in name else 0.0
             parameter.copy_((mean + noise).float())
+        if case.frozen_mask_row:
+            model.encoder.embeddings.word_embeddings.weight[MASK] = 0
     sequences = make_sequences(case, generator)
 
     tensors = {}
     begins, encoder_begins = [0], [0]
     for s in sequences:
         begins.append(begins[-1] + len(s.ids))
-        encoder_begins.append(encoder_begins[-1] + int((~s.masked).sum()))
+        encoder_begins.append(
+            encoder_begins[-1] + (int((~s.masked).sum()) if case.objective == "mae" else len(s.ids)))
     ids = torch.cat([s.ids for s in sequences])
     masked = torch.cat([s.masked for s in sequences])
+    seen = ~masked if case.objective == "mae" else torch.ones_like(masked)
+    followed = torch.cat([torch.arange(len(s.ids)) > 0 for s in sequences]) & (ids >= FIRST_KMER)
     rows = torch.arange(len(ids))
     inputs = {
         "ids": ids, "positions": torch.cat([s.positions for s in sequences]),
         "begins": torch.tensor(begins), "records": torch.arange(len(sequences)) * 3 + 5,
-        "encoder_begins": torch.tensor(encoder_begins), "encoder_rows": rows[~masked],
+        "encoder_begins": torch.tensor(encoder_begins), "encoder_rows": rows[seen],
         "masked_rows": rows[masked], "visible_rows": rows[~masked & (ids >= FIRST_KMER)],
     }
+    if case.objective in ("mae-masked", "mlm"):
+        inputs["seen_ids"] = ids.masked_fill(masked, MASK)
+    if case.objective == "causal":
+        inputs["masked_rows"], inputs["visible_rows"] = rows[followed], rows[:0]
     tensors.update({name: value.int() for name, value in inputs.items()})
     tensors.update({f"weights/{n}": p.detach().float().clone() for n, p in model.named()})
 
@@ -210,8 +258,11 @@ def dump(case, folder):
     metadata = {"k": case.k, "max_positions": MAX_POSITIONS, "masked_weight": case.masked_weight,
                 "base_head": int(case.base_head), "peak_learning_rate": peak, "steps": steps,
                 "weight_decay": case.weight_decay}
+    if case.objective != "mae":
+        metadata["objective"] = case.objective
+        metadata["frozen_mask_row"] = int(case.frozen_mask_row)
     for part in ("encoder", "decoder"):
-        shape = getattr(case, part)
+        shape = getattr(case, part) or (0, 0, 0, 0)  # no decoder
         for key, value in zip(("width", "layers", "heads", "feed_forward"), shape):
             metadata[f"{part}_{key}"] = value
     save_file({n: t.contiguous() for n, t in tensors.items()}, folder / f"{case.name}.safetensors",

@@ -67,12 +67,13 @@ Speed measure_training(const SpeedRequest& request) {
 
   TrainingStep content;
   TrainingTokens tokens;
+  MaskingRules rules = options.masking_rules();
+  rules.scheme = MaskingScheme::kExactCount;
   for (std::int64_t done = 0; done < request.batch; done += options.micro_batch) {
     MicroBatch piece;
     piece.batch = random_batch(options.model, std::min(options.micro_batch, request.batch - done),
                                request.tokens);
-    piece.plan = plan_masking(piece.batch, MaskingScheme::kExactCount, options.mask_ratio,
-                              options.model.first_kmer(), kSeed, 0);
+    piece.plan = plan_masking(piece.batch, rules, kSeed, 0);
     content.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
     content.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
     tokens.encoder += static_cast<std::int64_t>(piece.plan.encoder_rows.size());

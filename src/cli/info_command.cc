@@ -62,7 +62,8 @@ Json describe_model(const std::filesystem::path& directory) {
             {"parameters", weights.parameters},
             {"weights", weights.type},
             {"weights_bytes", weights.bytes},
-            {"decoder", describe(config.decoder)},
+            {"objective", to_string(config.objective)},
+            {"decoder", config.has_decoder() ? describe(config.decoder) : Json()},
             {"head", config.head == HeadKind::kBase ? "base" : "kmer"},
             {"tokenizer",
              {{"k", tokenizer.vocabulary().k},
@@ -149,7 +150,10 @@ void print_text(const Json& info) {
                                        model["weights"].get<std::string>(),
                                        format_bytes(model["weights_bytes"].get<double>())));
   print_line("pretrained by",
-             fmt::format("a decoder of {}; {} head", transformer_text(model["decoder"]),
+             fmt::format("{}; {}{} head", model["objective"].get<std::string>(),
+                         model["decoder"].is_null()
+                             ? ""
+                             : "a decoder of " + transformer_text(model["decoder"]) + "; ",
                          model["head"].get<std::string>()));
   print_line("tokens",
              fmt::format("{}-mers, stride {}, up to {} bases; vocabulary of {}",

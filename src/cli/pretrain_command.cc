@@ -108,8 +108,9 @@ void add_pretrain_command(CLI::App& application, Communicator& communicator) {
       "Examples:\n"
       "  barcodemae pretrain barcodes.csv.zst --out run --minutes 30\n"
       "  barcodemae pretrain barcodes.csv.zst --out paper --preset base --anchor none\n"
+      "  barcodemae pretrain barcodes.csv.zst --out bert --objective mlm --minutes 30\n"
       "Killed or interrupted, the same command goes on and ends with the same weights. A finished\n"
-      "DIR holds the model with the highest masked-token accuracy, DIR/last the last one.");
+      "DIR holds the model with the highest token accuracy, DIR/last the last one.");
   command->callback([options, &communicator] { run(*options, communicator); });
 }
 

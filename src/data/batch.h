@@ -23,19 +23,44 @@ struct PackedBatch {
 
 enum class MaskingScheme { kBernoulli, kExactCount };
 
-/// Which tokens are hidden from the encoder. [UNK] is never masked and counts in no loss.
+/// Which tokens are chosen to be predicted, and what the encoder gets in their place.
+struct MaskingRules {
+  MaskingScheme scheme = MaskingScheme::kBernoulli;
+  double ratio = 0.5;  ///< share of the k-mers that is chosen
+  /// Shares of the chosen: replaced by another k-mer, left as they are. The others are masked.
+  double random_share = 0, keep_share = 0;
+  /// Positions p with equal ⌊p / span⌋ are chosen together: overlapping k-mers give each other
+  /// away.
+  int span = 1;
+  bool leave_out = true;  ///< the masked leave the encoder's input; false: they are [MASK] there
+  std::int32_t first_kmer = 2;  ///< ids from it on can be chosen, …
+  std::int32_t kmers = 4096;    ///< … this many of them
+};
+
+/// What is predicted from what. [UNK] is never chosen and counts in no loss.
 struct MaskingPlan {
   std::vector<std::int32_t> encoder_rows;       ///< rows of the batch the encoder sees ([UNK] too)
   std::vector<std::int32_t> encoder_begins{0};  ///< [sequences + 1]: first encoder row of each
-  std::vector<std::int32_t> masked_rows;        ///< rows to reconstruct
-  std::vector<std::int32_t> visible_rows;       ///< k-mers the encoder sees: the second loss term
+  std::vector<std::int32_t> masked_rows;        ///< rows to predict: the chosen ones
+  std::vector<std::int32_t> visible_rows;       ///< the other k-mers: the second loss term
+  /// [tokens]: the tokens as the encoder sees them; empty: as they are in the batch.
+  std::vector<std::int32_t> ids;
+
+  const std::vector<std::int32_t>& seen_ids(const PackedBatch& batch) const {
+    return ids.empty() ? batch.ids : ids;
+  }
 };
 
-/// Draws the plan for one batch. Token t of a record is masked when its number, from (seed, step,
+/// Draws the plan for one batch. Token t of a record is chosen when its number, from (seed, step,
 /// record, position), is below the ratio (paper: independent Bernoulli(0.5) per k-mer); with exact
-/// count, the round(ratio · k-mers) tokens with the smallest numbers. `first_kmer_id`: smaller ids
-/// are special. All lists ascend. A record is masked alike in whatever batch it comes.
-MaskingPlan plan_masking(const PackedBatch& batch, MaskingScheme scheme, double ratio,
-                         std::int32_t first_kmer_id, std::uint64_t seed, std::uint32_t step);
+/// count, the round(ratio · k-mers) tokens with the smallest numbers. What becomes of a chosen one
+/// is told by a second number. All lists ascend. A record is masked alike in whatever batch it
+/// comes.
+MaskingPlan plan_masking(const PackedBatch& batch, const MaskingRules& rules, std::uint64_t seed,
+                         std::uint32_t step);
+
+/// The plan of a causal model: the encoder sees all; every k-mer of `rules` with a token before it
+/// is predicted.
+MaskingPlan plan_next_tokens(const PackedBatch& batch, const MaskingRules& rules);
 
 }  // namespace barcodemae

@@ -22,6 +22,15 @@ const char* name_of(KmerInitialisation kind) {
   return kind == KmerInitialisation::kBases ? "bases" : "random";
 }
 
+const std::vector<ObjectiveKind> kObjectives = {
+    ObjectiveKind::kMaskedAutoencoder, ObjectiveKind::kMaskedAutoencoderSeeing,
+    ObjectiveKind::kMaskedLanguageModel, ObjectiveKind::kCausalLanguageModel};
+
+/// The oldest format whose readers understand the model: what they do not know of is in version 2.
+int format_version(const ModelConfig& config) {
+  return config.objective == ObjectiveKind::kMaskedAutoencoder ? 1 : kModelFormatVersion;
+}
+
 /// The index of a word among the allowed ones.
 int choice(const JsonReader& object, const char* key, const std::vector<std::string>& words) {
   const std::string word = object.text(key);
@@ -68,11 +77,12 @@ std::string write_config_json(const ModelDescription& description) {
   json["type_vocab_size"] = 2;
   json["initializer_range"] = 0.02;
   json["pad_token_id"] = KmerVocabulary::kMask;
+  if (config.causal()) json["is_decoder"] = true;  // BertModel's word for causal attention
   // bfloat16 files are for storage: hidden states are to come out in float32 all the same.
   json["torch_dtype"] = "float32";
 
   Json& own = json["barcodemae"];
-  own["format_version"] = kModelFormatVersion;
+  own["format_version"] = format_version(config);
   own["written_by"] = BARCODEMAE_VERSION;
   own["tokenizer"] = {{"type", "kmer"},
                       {"k", tokenizer.vocabulary().k},
@@ -80,7 +90,8 @@ std::string write_config_json(const ModelDescription& description) {
                       {"max_bases", tokenizer.max_bases()}};
   own["pooling"] = "mean";
   own["anchored"] = description.coder.profile.has_value();
-  write_transformer(own["decoder"], config.decoder);
+  own["objective"] = to_string(config.objective);
+  if (config.has_decoder()) write_transformer(own["decoder"], config.decoder);
   own["head"] = name_of(config.head);
   own["kmer_initialisation"] = name_of(config.kmer_initialisation);
   own["training"] = Json::object();
@@ -126,7 +137,13 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
   content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
   choice(own, "pooling", {"mean"});
   content.anchored = own.boolean("anchored");
-  config.decoder = read_transformer(own.object("decoder"));
+  if (own.has("objective")) {  // older files do not say: mae
+    std::vector<std::string> names;
+    for (const ObjectiveKind objective : kObjectives) names.emplace_back(to_string(objective));
+    config.objective = kObjectives[static_cast<std::size_t>(choice(own, "objective", names))];
+  }
+  config.decoder = config.has_decoder() ? read_transformer(own.object("decoder"))
+                                        : TransformerConfig{0, 0, 0, 0};
   config.head = choice(own, "head", {"kmer", "base"}) ? HeadKind::kBase : HeadKind::kKmer;
   config.kmer_initialisation = choice(own, "kmer_initialisation", {"random", "bases"})
                                    ? KmerInitialisation::kBases

@@ -25,7 +25,7 @@ struct ModelDescription {
 };
 
 /// Format version of the `barcodemae` object in config.json; a newer major version is refused.
-inline constexpr int kModelFormatVersion = 1;
+inline constexpr int kModelFormatVersion = 2;
 
 /// Folder of a MODEL argument: a path as it is, or a name ("coi-small") looked up in
 /// $BARCODEMAE_MODELS, in models/ beside the binary's source or install prefix. Throws UserError

@@ -33,9 +33,23 @@ void validate(const TransformerConfig& config, const std::string& part) {
 
 }  // namespace
 
+const char* to_string(ObjectiveKind objective) {
+  switch (objective) {
+    case ObjectiveKind::kMaskedAutoencoder:
+      return "mae";
+    case ObjectiveKind::kMaskedAutoencoderSeeing:
+      return "mae-masked";
+    case ObjectiveKind::kMaskedLanguageModel:
+      return "mlm";
+    case ObjectiveKind::kCausalLanguageModel:
+      return "causal";
+  }
+  return "";
+}
+
 void validate(const ModelConfig& config) {
   validate(config.encoder, "encoder");
-  validate(config.decoder, "decoder");
+  if (config.has_decoder()) validate(config.decoder, "decoder");
   require(config.k >= 1 && config.k <= 10, "k", config.k, "from 1 to 10");
   require(config.first_kmer() >= 2 && config.first_kmer() <= 1024, "vocabulary", config.vocabulary,
           fmt::format("{} k-mers and 2 to 1024 special tokens", config.kmers()));

@@ -15,6 +15,14 @@ struct TransformerConfig {
   float norm_epsilon = 1e-12f;
 };
 
+/// What a model is pretrained to do (docs/objectives.md).
+enum class ObjectiveKind {
+  kMaskedAutoencoder,        ///< mae: the encoder sees the visible tokens alone (the paper)
+  kMaskedAutoencoderSeeing,  ///< mae-masked: the same, but the encoder sees [MASK] (its control)
+  kMaskedLanguageModel,      ///< mlm: an encoder that sees [MASK], and a head (BarcodeBERT)
+  kCausalLanguageModel,      ///< causal: the next token from those before it
+};
+
 enum class HeadKind {
   kKmer,  ///< one softmax over the 4^k k-mers (the paper)
   kBase,  ///< k softmaxes over the 4 bases, with a bias per site
@@ -25,20 +33,33 @@ enum class KmerInitialisation {
 };
 
 struct ModelConfig {
+  ObjectiveKind objective = ObjectiveKind::kMaskedAutoencoder;
   TransformerConfig encoder;
-  TransformerConfig decoder;
-  int vocabulary = 4098;  ///< special tokens and k-mers
+  TransformerConfig decoder;  ///< without meaning when !has_decoder()
+  int vocabulary = 4098;      ///< special tokens and k-mers
   int k = 6;
   int max_positions = 512;
   float dropout = 0.1f;
   HeadKind head = HeadKind::kKmer;
   KmerInitialisation kmer_initialisation = KmerInitialisation::kRandom;
 
+  bool has_decoder() const {
+    return objective == ObjectiveKind::kMaskedAutoencoder ||
+           objective == ObjectiveKind::kMaskedAutoencoderSeeing;
+  }
+  /// Tokens attend to those before them only: in training and in use.
+  bool causal() const { return objective == ObjectiveKind::kCausalLanguageModel; }
+  /// Of the hidden states from which tokens are predicted.
+  int head_width() const { return has_decoder() ? decoder.width : encoder.width; }
+
   int kmers() const { return 1 << (2 * k); }
   int first_kmer() const { return vocabulary - kmers(); }
   /// A 0, C 1, G 2, T 3 at a place of a k-mer; the first base is the most significant.
   int base_of_kmer(int kmer, int place) const { return kmer >> (2 * (k - 1 - place)) & 3; }
 };
+
+/// "mae", "mae-masked", "mlm", "causal".
+const char* to_string(ObjectiveKind objective);
 
 /// Throws UserError naming the option when a value is out of range (width not divisible by heads,
 /// head size not a multiple of 8 or above 256, …).

@@ -28,7 +28,8 @@ Encoder::Encoder(Parameters& parameters, const ModelConfig& config)
   for (int i = 0; i < config.encoder.layers; ++i) {
     layers_.emplace_back(
         parameters, fmt::format("encoder.layer.{}.", i), config.encoder,
-        dropout_sites::kEncoderLayers + dropout_sites::kPerLayer * static_cast<std::uint32_t>(i));
+        dropout_sites::kEncoderLayers + dropout_sites::kPerLayer * static_cast<std::uint32_t>(i),
+        config.causal());
   }
 }
 

@@ -11,7 +11,7 @@
 namespace barcodemae {
 
 /// Word + position + type embeddings and a stack of layers: transformers' BertModel without pooler.
-/// It is given only real tokens; there is no [MASK] to see.
+/// Of a masked autoencoder it is given real tokens alone; there is no [MASK] to see.
 class Encoder {
  public:
   /// Declares the parameters under BertModel's names. Throws UserError as validate() does.

@@ -23,15 +23,26 @@ double embedding_flops(const ModelConfig& config, std::int64_t tokens) {
   return static_cast<double>(tokens) * stack_flops(config.encoder);
 }
 
+TrainingTokens training_tokens(const ModelConfig& config, std::int64_t tokens, std::int64_t masked,
+                               std::int64_t left_out, bool visible_scored) {
+  if (config.causal()) return {.encoder = tokens, .decoder = 0, .head = tokens};
+  const bool leaves = config.objective == ObjectiveKind::kMaskedAutoencoder;
+  return {.encoder = leaves ? tokens - left_out : tokens,
+          .decoder = config.has_decoder() ? tokens : 0,
+          .head = visible_scored ? tokens : masked};
+}
+
 double training_flops(const ModelConfig& config, const TrainingTokens& tokens) {
-  const double projection = 2.0 * config.encoder.width * config.decoder.width;
+  const bool decodes = config.has_decoder();
+  const double projection = decodes ? 2.0 * config.encoder.width * config.decoder.width : 0;
+  const double decoder = decodes ? stack_flops(config.decoder) : 0;
+  const double last_block = decodes ? feed_forward_flops(config.decoder) : 0;
   const double logits = config.head == HeadKind::kKmer ? config.kmers() : 4 * config.k;
-  const double head = 2.0 * config.decoder.width * logits;
+  const double head = 2.0 * config.head_width() * logits;
   const double forward =
       static_cast<double>(tokens.encoder) * (stack_flops(config.encoder) + projection) +
-      static_cast<double>(tokens.decoder) *
-          (stack_flops(config.decoder) - feed_forward_flops(config.decoder)) +
-      static_cast<double>(tokens.head) * (feed_forward_flops(config.decoder) + head);
+      static_cast<double>(tokens.decoder) * (decoder - last_block) +
+      static_cast<double>(tokens.head) * (last_block + head);
   return 3 * forward;
 }
 

@@ -17,12 +17,16 @@ double embedding_flops(const ModelConfig& config, std::int64_t tokens);
 
 /// The tokens of a training batch, by what they go through.
 struct TrainingTokens {
-  std::int64_t encoder = 0;  ///< encoder and projection: the visible ones
-  std::int64_t decoder = 0;  ///< all
-  /// Head, and feed-forward block of the decoder's last layer: the masked ones; all k-mers when
+  std::int64_t encoder = 0;  ///< encoder and projection: what the encoder sees
+  std::int64_t decoder = 0;  ///< all, where there is a decoder
+  /// Head, and feed-forward block of the decoder's last layer: those to predict; all k-mers when
   /// visible ones are scored too.
   std::int64_t head = 0;
 };
+/// Of `tokens` k-mers by the objective, `masked` of them chosen to be predicted. `left_out`: of
+/// these, how many the encoder of a masked autoencoder does not see; of the others it sees all.
+TrainingTokens training_tokens(const ModelConfig& config, std::int64_t tokens, std::int64_t masked,
+                               std::int64_t left_out, bool visible_scored);
 /// Of one training step: the forward pass, and twice as much backward (gradients of inputs and of
 /// weights).
 double training_flops(const ModelConfig& config, const TrainingTokens& tokens);

@@ -59,8 +59,11 @@ Tensor EmbeddingLayer::operator()(Context& context, Tensor rows, const Segments&
 
 TransformerLayer::TransformerLayer(Parameters& parameters, const std::string& prefix,
                                    const TransformerConfig& config,
-                                   std::uint32_t first_dropout_site)
-    : parameters_(&parameters), config_(config), first_dropout_site_(first_dropout_site) {
+                                   std::uint32_t first_dropout_site, bool causal)
+    : parameters_(&parameters),
+      config_(config),
+      first_dropout_site_(first_dropout_site),
+      causal_(causal) {
   const auto matrix = [&](std::vector<std::string> names, int rows, int cols) {
     return parameters.declare(std::move(names), rows, cols, kBertNormal, /*matmul=*/true);
   };
@@ -96,7 +99,7 @@ AttentionBlock TransformerLayer::attention() const {
           .norm_bias = p.get(attention_norm_bias_),
           .norm_epsilon = config_.norm_epsilon,
           .heads = config_.heads,
-          .causal = false};
+          .causal = causal_};
 }
 
 FeedForwardBlock TransformerLayer::feed_forward() const {

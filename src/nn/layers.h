@@ -49,7 +49,8 @@ class TransformerLayer {
  public:
   /// Declares its parameters under BertModel's names, `prefix` = "encoder.layer.0." and so on.
   TransformerLayer(Parameters& parameters, const std::string& prefix,
-                   const TransformerConfig& config, std::uint32_t first_dropout_site);
+                   const TransformerConfig& config, std::uint32_t first_dropout_site,
+                   bool causal = false);
   /// [T, H] → [T, H]. The caller has no more use for x.
   Tensor operator()(Context& context, Tensor x, const Segments& segments, float dropout) const;
   /// The same for some rows, [N, H], which attend to all: the others have no use for the
@@ -70,6 +71,7 @@ class TransformerLayer {
   const Parameters* parameters_;
   TransformerConfig config_;
   std::uint32_t first_dropout_site_;
+  bool causal_;
 };
 
 }  // namespace barcodemae

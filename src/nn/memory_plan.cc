@@ -47,28 +47,42 @@ std::vector<std::int32_t> first_rows(std::int64_t count) {
   return rows;
 }
 
-}  // namespace
-
-std::size_t plan_training_memory(Backend& backend, const MaskedAutoencoder& model, DType activation,
-                                 const WorstBatch& batch, double mask_ratio, double masked_weight) {
-  const PackedBatch packed = full_batch(batch, model.config().first_kmer());
+// A bound for all plans rather than a plan: many masked and many visible tokens at once.
+MaskingPlan largest_plan(const ModelConfig& config, const PackedBatch& packed,
+                         const WorstBatch& batch, const MaskedShares& shares) {
   const auto total = static_cast<double>(packed.tokens());
-  const double spread = 6 * std::sqrt(total * mask_ratio * (1 - mask_ratio)) + 1;
   const auto at_most = [&](double share) {
+    const double spread = 6 * std::sqrt(total * share * (1 - share)) + 1;
     return static_cast<std::int64_t>(std::min(total, std::ceil(total * share + spread)));
   };
-  // A bound for all plans rather than a plan: many masked and many visible tokens at once.
   MaskingPlan plan;
-  plan.masked_rows = first_rows(at_most(mask_ratio));
-  plan.visible_rows = first_rows(at_most(1 - mask_ratio));
-  plan.encoder_rows = plan.visible_rows;
+  plan.encoder_rows = first_rows(packed.tokens());
+  if (config.causal()) {
+    plan.encoder_begins = packed.begins;
+    plan.masked_rows.assign(plan.encoder_rows.begin() + 1, plan.encoder_rows.end());
+    return plan;
+  }
+  plan.masked_rows = first_rows(at_most(shares.most));
+  plan.visible_rows = first_rows(at_most(1 - shares.fewest));
+  if (config.objective == ObjectiveKind::kMaskedAutoencoder) {
+    plan.encoder_rows = first_rows(at_most(1 - shares.fewest * shares.left_out));
+  }
   plan.encoder_begins = fill_sequences(batch, static_cast<std::int64_t>(plan.encoder_rows.size()));
+  return plan;
+}
 
+}  // namespace
+
+std::size_t plan_training_memory(Backend& backend, const Objective& model, DType activation,
+                                 const WorstBatch& batch, const MaskedShares& shares,
+                                 const LossWeights& weights) {
+  const PackedBatch packed = full_batch(batch, model.config().first_kmer());
+  const MaskingPlan plan = largest_plan(model.config(), packed, batch, shares);
   Arena arena(backend);
   Tape tape(arena);
   Context context{backend, arena, &tape, activation};
   arena.begin_measuring();
-  model(context, packed, plan, {packed.tokens(), packed.tokens()}, masked_weight);
+  model(context, packed, plan, {packed.tokens(), packed.tokens()}, weights);
   tape.backward();
   return with_margin(arena.end_measuring());
 }

@@ -10,7 +10,7 @@
 #include "communication/communicator.h"
 #include "data/batch.h"
 #include "data/packing.h"
-#include "nn/masked_autoencoder.h"
+#include "nn/objective.h"
 #include "train/pretrain_options.h"
 #include "train/training_data.h"
 

@@ -55,7 +55,7 @@ Learner::Learner(const PretrainOptions& options, Backend& backend, DType activat
       communicator_(communicator),
       activation_(activation),
       parameters_(backend),
-      model_(parameters_, options.model),
+      model_(make_objective(parameters_, options.model)),
       gradient_sum_(parameters_, communicator),
       arena_(backend) {
   reserve_memory(max_tokens);
@@ -68,8 +68,8 @@ void Learner::reserve_memory(int max_tokens) {
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   parameters_.allocate(/*training=*/true);
   plan_.activations =
-      plan_training_memory(backend_, model_, activation_, {options_.micro_batch, max_tokens},
-                           options_.mask_ratio, options_.masked_weight);
+      plan_training_memory(backend_, *model_, activation_, {options_.micro_batch, max_tokens},
+                           {options_.mask_ratio, options_.mask_ratio}, {options_.masked_weight});
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   log_info(
       "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, a checkpoint's "
@@ -83,7 +83,7 @@ void Learner::reserve_memory(int max_tokens) {
 
 void Learner::initialise(const std::vector<float>& site_log_frequencies) {
   parameters_.initialise(options_.seed);
-  model_.initialise(parameters_, options_.seed, site_log_frequencies);
+  model_->initialise(parameters_, options_.seed, site_log_frequencies);
   refresh();
 }
 
@@ -95,7 +95,7 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
   context.seed = options_.seed;
   context.step = static_cast<std::uint32_t>(number);
   const auto forward = [&] {
-    return model_(context, piece.batch, piece.plan, counts, options_.masked_weight);
+    return (*model_)(context, piece.batch, piece.plan, counts, {options_.masked_weight});
   };
   // The plan covers all batches but freak ones; a dry run costs microseconds and covers those too.
   arena_.begin_measuring();
@@ -112,8 +112,12 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
   for (const LossTerm& term : terms) {
     float values[2] = {0, 0};
     backend_.download(values, term.loss.values);
-    (term.name == "masked" ? losses.masked : losses.visible) = values[0];
-    if (term.name == "masked") losses.masked_hits = values[1];
+    if (term.name == "visible") {
+      losses.visible = values[0];
+    } else {
+      losses.masked = values[0];
+      losses.masked_hits = values[1];
+    }
   }
   arena_.rewind();
   return losses;

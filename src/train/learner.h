@@ -4,9 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "communication/communicator.h"
-#include "nn/masked_autoencoder.h"
+#include "nn/objective.h"
 #include "tensor/arena.h"
 #include "tensor/backend.h"
 #include "tensor/context.h"
@@ -31,8 +32,8 @@ struct MemoryPlan {
 
 /// Losses of a batch, or of a part of it, downloaded. Means over the whole batch, nats.
 struct BatchLosses {
-  double masked = 0, visible = 0;  ///< visible: 0 when it is not part of the loss
-  double masked_hits = 0;          ///< masked tokens whose largest logit is right
+  double masked = 0, visible = 0;  ///< of the tokens to predict; of the others, 0 when not scored
+  double masked_hits = 0;          ///< tokens to predict whose largest logit is right
 };
 
 /// One optimiser step's outcome, the same in all processes of the job.
@@ -62,7 +63,7 @@ class Learner {
   BatchLosses evaluate(const MicroBatch& piece, const GlobalCounts& counts);
 
   Parameters& parameters() { return parameters_; }
-  const MaskedAutoencoder& model() const { return model_; }
+  const Objective& model() const { return *model_; }
   Backend& backend() { return backend_; }
   DType activation() const { return activation_; }
   const MemoryPlan& plan() const { return plan_; }
@@ -78,7 +79,7 @@ class Learner {
   Communicator& communicator_;
   DType activation_;
   Parameters parameters_;
-  MaskedAutoencoder model_;
+  std::unique_ptr<Objective> model_;
   GradientSum gradient_sum_;
   Arena arena_;
   MemoryPlan plan_;

@@ -50,17 +50,21 @@ nlohmann::ordered_json result_of(const TrainingState& state, const PretrainOptio
   result["skipped_steps"] = state.skipped;
   result["model"] = "best";
   result["best_step"] = state.best->step;
-  result["best_masked_accuracy"] = state.best->masked_accuracy;
-  result["best_masked_loss"] = state.best->masked_loss;
+  const std::string task = task_name(options.model);
+  result["best_" + task + "_accuracy"] = state.best->masked_accuracy;
+  result["best_" + task + "_loss"] = state.best->masked_loss;
   return result;
 }
 
-void announce(const RunRecord& run, const std::filesystem::path& out) {
+void announce(const RunRecord& run, const PretrainOptions& options,
+              const std::filesystem::path& out) {
   log_info(
-      "{} holds the finished model: the best of {} steps by masked-token accuracy, step {} ({:.2f} "
+      "{} holds the finished model: the best of {} steps by {}-token accuracy, step {} ({:.2f} "
       "%); the last one is in {}",
-      out.string(), run.total_steps, run.result.value("best_step", std::int64_t{0}),
-      100 * run.result.value("best_masked_accuracy", 0.0), (out / "last").string());
+      out.string(), run.total_steps, options.model.causal() ? "next" : "masked",
+      run.result.value("best_step", std::int64_t{0}),
+      100 * run.result.value(fmt::format("best_{}_accuracy", task_name(options.model)), 0.0),
+      (out / "last").string());
 }
 
 /// The run that lies in rank 0's folder, in all processes.
@@ -111,7 +115,7 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   if (begun) check_same_run(*begun, run, out);
   if (begun && begun->finished) {
     log_info("Nothing to do: this run is finished");
-    announce(*begun, out);
+    announce(*begun, options, out);
     return PretrainOutcome::kAlreadyFinished;
   }
 
@@ -168,7 +172,7 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   if (writable != nullptr) write_training_report(*writable, run);
   run.finished = true;
   if (writable != nullptr) writable->write(run);
-  announce(run, out);
+  announce(run, options, out);
   return PretrainOutcome::kFinished;
 }
 

@@ -130,7 +130,7 @@ class Table {
                      std::function<void(PretrainOptions&, const std::string&)> parse,
                      std::function<nlohmann::json(const PretrainOptions&)> value) {
     fields_.push_back({std::move(name), group_, std::move(value_name), std::move(help), false,
-                       std::move(parse), std::move(value)});
+                       false, std::move(parse), std::move(value)});
     return fields_.back();
   }
 
@@ -161,6 +161,18 @@ std::vector<PretrainField> make_fields() {
   table.group("Preset");
   table.choice("preset", FIELD(preset), presets,
                "Values of all options not given: tiny (for tests), small, base (the paper)");
+
+  table.group("Objective");
+  table
+      .choice("objective", FIELD(model.objective),
+              std::vector<std::pair<std::string, ObjectiveKind>>{
+                  {"mae", ObjectiveKind::kMaskedAutoencoder},
+                  {"mae-masked", ObjectiveKind::kMaskedAutoencoderSeeing},
+                  {"mlm", ObjectiveKind::kMaskedLanguageModel},
+                  {"causal", ObjectiveKind::kCausalLanguageModel}},
+              "Masked autoencoder (the paper); the same with [MASK] in its encoder (its control); "
+              "encoder-only (BarcodeBERT); next token")
+      .added_later = true;
 
   table.group("Data");
   table.text(
@@ -278,6 +290,23 @@ std::vector<PretrainField> make_fields() {
 
 #undef FIELD
 
+/// Options that say nothing under an objective, and why.
+void refuse_idle_options(const std::map<std::string, std::string>& given,
+                         const ModelConfig& model) {
+  const auto refuse = [&](std::initializer_list<const char*> names, const std::string& reason) {
+    for (const char* name : names) {
+      if (given.count(name) == 0) continue;
+      throw UserError("--{}: --objective {} {}\nLeave the option out.", name,
+                      to_string(model.objective), reason);
+    }
+  };
+  if (!model.has_decoder()) {
+    refuse({"decoder-width", "decoder-layers", "decoder-heads", "decoder-feed-forward"},
+           "has no decoder");
+  }
+  if (model.causal()) refuse({"mask-ratio", "masking", "masked-weight"}, "masks nothing");
+}
+
 /// --warmup when it is not given.
 constexpr double kOneCycleWarmup = 0.3, kOtherWarmup = 0.05;
 
@@ -295,6 +324,21 @@ void resolve_duration(const std::map<std::string, std::string>& given, PretrainO
 }
 
 }  // namespace
+
+MaskingRules PretrainOptions::masking_rules() const {
+  MaskingRules rules;
+  rules.scheme = masking;
+  rules.ratio = mask_ratio;
+  rules.leave_out = model.objective == ObjectiveKind::kMaskedAutoencoder;
+  rules.first_kmer = model.first_kmer();
+  rules.kmers = model.kmers();
+  return rules;
+}
+
+nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field) {
+  if (!options.contains(field.name) && field.added_later) return field.value(PretrainOptions{});
+  return options.value(field.name, nlohmann::ordered_json());
+}
 
 const std::vector<PretrainField>& pretrain_fields() {
   static const std::vector<PretrainField> fields = make_fields();
@@ -336,9 +380,14 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
   resolve_duration(given, options);
 
   ModelConfig& model = options.model;
-  if (model.decoder.width == 0) model.decoder.width = model.encoder.width;
-  if (model.decoder.heads == 0) model.decoder.heads = model.encoder.heads;
-  if (model.decoder.feed_forward == 0) model.decoder.feed_forward = model.encoder.feed_forward;
+  refuse_idle_options(given, model);
+  if (!model.has_decoder())
+    model.decoder = {.width = 0, .layers = 0, .heads = 0, .feed_forward = 0};
+  if (model.has_decoder()) {
+    if (model.decoder.width == 0) model.decoder.width = model.encoder.width;
+    if (model.decoder.heads == 0) model.decoder.heads = model.encoder.heads;
+    if (model.decoder.feed_forward == 0) model.decoder.feed_forward = model.encoder.feed_forward;
+  }
   if (options.stride == 0) options.stride = model.k;
   const KmerVocabulary vocabulary{model.k};
   model.vocabulary = vocabulary.size();

@@ -57,6 +57,8 @@ struct PretrainOptions {
   std::int64_t validate_keys = 4000;
   std::int64_t log_every = 0;  ///< steps; 0: chosen from the length of the run
   double checkpoint_minutes = 5;
+
+  MaskingRules masking_rules() const;
 };
 
 /// One option: its name is `--name` on the command line and the key in run.json.
@@ -66,11 +68,16 @@ struct PretrainField {
   std::string value_name;  ///< what --help shows in place of the value
   std::string help;
   bool may_change = false;  ///< a resumption may give another value
+  /// Runs of before this option existed did what its default says, and can be resumed.
+  bool added_later = false;
   /// Sets the value from text. Throws UserError naming the option and what it expects.
   std::function<void(PretrainOptions&, const std::string& text)> parse;
   /// The value for run.json and --help; null: not given.
   std::function<nlohmann::json(const PretrainOptions&)> value;
 };
+
+/// Its value in a run: that of run.json, or the default where an older run lacks it.
+nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field);
 
 /// All options, in the order of --help.
 const std::vector<PretrainField>& pretrain_fields();

@@ -133,7 +133,9 @@ std::string run_fingerprint(const RunRecord& run) {
   Fingerprint fingerprint;
   for (const PretrainField& field : pretrain_fields()) {
     if (field.may_change) continue;
-    const nlohmann::json value = run.options.value(field.name, nlohmann::ordered_json());
+    const nlohmann::json value = value_in(run.options, field);
+    // As it was before the option existed.
+    if (field.added_later && value == field.value(PretrainOptions{})) continue;
     fingerprint.add(fmt::format("{} {}\n", field.name, value.dump()));
   }
   fingerprint.add(fmt::format("{} {} {} {}\n", run.version, run.data_fingerprint,
@@ -145,8 +147,8 @@ void check_same_run(const RunRecord& begun, const RunRecord& now, const fs::path
   std::vector<std::string> differences;
   for (const PretrainField& field : pretrain_fields()) {
     if (field.may_change) continue;
-    const nlohmann::json before = begun.options.value(field.name, nlohmann::ordered_json());
-    const nlohmann::json after = now.options.value(field.name, nlohmann::ordered_json());
+    const nlohmann::json before = value_in(begun.options, field);
+    const nlohmann::json after = value_in(now.options, field);
     if (before != after) {
       differences.push_back(fmt::format("{} there, {} now", as_option(field.name, before),
                                         as_option(field.name, after)));

@@ -23,7 +23,8 @@ double validation_cost_in_steps(const PretrainOptions& options, const RecordSele
   const std::int64_t tokens = options.max_bases / options.stride;
   const auto masked = static_cast<std::int64_t>(options.mask_ratio * static_cast<double>(tokens));
   const double training = training_flops(
-      options.model, {tokens - masked, tokens, options.masked_weight < 1 ? tokens : masked});
+      options.model,
+      training_tokens(options.model, tokens, masked, masked, options.masked_weight < 1));
   const double reconstruction = training / 3;  // forward only
   const double embedding = embedding_flops(options.model, tokens);
   const auto count = [](const auto& list) { return static_cast<double>(list.size()); };

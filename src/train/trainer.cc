@@ -94,6 +94,10 @@ void Trainer::load_checkpoint() {
   log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
 }
 
+std::string Trainer::key(const char* what) const {
+  return fmt::format("{}_{}", task_name(options_.model), what);
+}
+
 double Trainer::seconds() const {
   return state_.seconds + seconds_between(sitting_began_, Clock::now());
 }
@@ -184,12 +188,12 @@ void Trainer::write_interval(double learning_rate) {
   line["barcodes"] = state_.step * options_.batch;
   line["learning_rate"] = learning_rate;
   // Null when every step of the interval was skipped.
-  line["masked_loss"] = json_or_null(mean(sums.masked_loss, sums.masked));
+  line[key("loss")] = json_or_null(mean(sums.masked_loss, sums.masked));
   if (options_.masked_weight < 1) {
     line["visible_loss"] = json_or_null(mean(sums.visible_loss, sums.visible));
   }
   line["site_frequency_loss"] = json_or_null(mean(sums.site_loss, sums.masked));
-  line["masked_accuracy"] = json_or_null(mean(sums.masked_hits, sums.masked));
+  line[key("accuracy")] = json_or_null(mean(sums.masked_hits, sums.masked));
   line["gradient_norm"] = json_or_null(mean(sums.gradient_norm, sums.steps));
   line["skipped_steps"] = state_.skipped;
   line["barcodes_per_s"] =
@@ -221,9 +225,9 @@ void Trainer::write_validation(const ValidationResult& result, bool best) {
   line["kind"] = "validation";
   line["step"] = state_.step;
   line["barcodes"] = state_.step * options_.batch;
-  line["masked_loss"] = result.masked_loss;
+  line[key("loss")] = result.masked_loss;
   line["site_frequency_loss"] = result.site_frequency_loss;
-  line["masked_accuracy"] = result.masked_accuracy;
+  line[key("accuracy")] = result.masked_accuracy;
   line["effective_rank"] = result.effective_rank;
   line["mean_cosine"] = result.mean_cosine;
   line["genus_accuracy"] = json_or_null(result.genus_accuracy);
@@ -238,11 +242,12 @@ void Trainer::write_validation(const ValidationResult& result, bool best) {
                         100 * *result.genus_accuracy_centred);
   }
   log_info(
-      "Validation at step {}: masked loss {:.4f} (by site {:.4f}), accuracy {:.2f} %{}; "
+      "Validation at step {}: {} loss {:.4f} (by site {:.4f}), accuracy {:.2f} %{}; "
       "embeddings: "
       "effective rank {:.1f}, mean cosine {:.4f}, {}",
-      state_.step, result.masked_loss, result.site_frequency_loss, 100 * result.masked_accuracy,
-      best ? ", best so far" : "", result.effective_rank, result.mean_cosine, genus);
+      state_.step, options_.model.causal() ? "next-token" : "masked", result.masked_loss,
+      result.site_frequency_loss, 100 * result.masked_accuracy, best ? ", best so far" : "",
+      result.effective_rank, result.mean_cosine, genus);
   if (best) {
     write_model(directory_->path(), described("best"), learner_.parameters(), /*pretraining=*/true);
   }
@@ -307,8 +312,8 @@ ModelDescription Trainer::described(const char* checkpoint) const {
   facts["barcodemae_version"] = run_.version;
   if (state_.best) {
     facts["best_step"] = state_.best->step;
-    facts["best_masked_accuracy"] = state_.best->masked_accuracy;
-    facts["best_masked_loss"] = state_.best->masked_loss;
+    facts["best_" + key("accuracy")] = state_.best->masked_accuracy;
+    facts["best_" + key("loss")] = state_.best->masked_loss;
   }
   facts["options"] = run_.options;
   for (const auto& [name, value] : facts.items()) description.training[name] = value.dump();

@@ -63,6 +63,8 @@ class Trainer {
   void say_what_communication_cost(std::int64_t steps) const;
   ModelDescription described(const char* checkpoint) const;
   double seconds() const;
+  /// "masked_loss", or "next_token_loss".
+  std::string key(const char* what) const;
 
   const RunRecord& run_;
   const RunDirectory* directory_;

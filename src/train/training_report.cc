@@ -2,6 +2,7 @@
 #include "train/training_report.h"
 
 #include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <limits>
 #include <string>
@@ -52,9 +53,23 @@ std::string as_text(const nlohmann::ordered_json& value) {
   return text.empty() ? "default" : text;
 }
 
-void add_validations(Report& report, const std::vector<nlohmann::json>& validations) {
+/// Names and keys of what the run was trained to do (its metrics.jsonl, --objective).
+struct Task {
+  std::string loss = "masked loss", loss_key = "masked_loss";
+  std::string accuracy = "Masked-token accuracy", accuracy_key = "masked_accuracy";
+};
+
+Task task_of(const RunRecord& run) {
+  if (run.options.value("objective", "mae") != to_string(ObjectiveKind::kCausalLanguageModel)) {
+    return {};
+  }
+  return {"next-token loss", "next_token_loss", "Next-token accuracy", "next_token_accuracy"};
+}
+
+void add_validations(Report& report, const std::vector<nlohmann::json>& validations,
+                     const Task& task) {
   Table table{"Validations (fixed masks, frame offset 0)",
-              {"step", "barcodes", "masked loss", "by site", "accuracy, %", "effective rank",
+              {"step", "barcodes", task.loss, "by site", "accuracy, %", "effective rank",
                "mean cosine", "genus 1-NN, %", "centred, %", "best"},
               {}};
   const auto number = [](const nlohmann::json& line, const char* key, double scale, int digits) {
@@ -65,11 +80,11 @@ void add_validations(Report& report, const std::vector<nlohmann::json>& validati
   for (const nlohmann::json& line : validations) {
     table.rows.push_back(
         {format_count(line.value("step", std::int64_t{0})),
-         format_count(line.value("barcodes", std::int64_t{0})), number(line, "masked_loss", 1, 4),
-         number(line, "site_frequency_loss", 1, 4), number(line, "masked_accuracy", 100, 2),
-         number(line, "effective_rank", 1, 1), number(line, "mean_cosine", 1, 4),
-         number(line, "genus_accuracy", 100, 1), number(line, "genus_accuracy_centred", 100, 1),
-         line.value("best", false) ? "yes" : ""});
+         format_count(line.value("barcodes", std::int64_t{0})),
+         number(line, task.loss_key.c_str(), 1, 4), number(line, "site_frequency_loss", 1, 4),
+         number(line, task.accuracy_key.c_str(), 100, 2), number(line, "effective_rank", 1, 1),
+         number(line, "mean_cosine", 1, 4), number(line, "genus_accuracy", 100, 1),
+         number(line, "genus_accuracy_centred", 100, 1), line.value("best", false) ? "yes" : ""});
   }
   report.add_table(table);
 }
@@ -82,17 +97,22 @@ void write_training_report(const RunDirectory& directory, const RunRecord& run) 
   Report report("Pretraining of a BarcodeMAE",
                 fmt::format("barcodemae {}, {}", run.version, run.data_file));
 
+  const Task task = task_of(run);
+  const char* const loss = task.loss_key.c_str();
+  const char* const accuracy = task.accuracy_key.c_str();
+  std::string title = task.loss;
+  title.front() = static_cast<char>(std::toupper(title.front()));
   report.add_line_chart(
-      {"Masked loss",
+      {title,
        "barcodes seen",
        "nats per k-mer",
-       {series("training", steps, "masked_loss"), series("validation", validations, "masked_loss"),
+       {series("training", steps, loss), series("validation", validations, loss),
         series("by site frequencies", validations, "site_frequency_loss", 1, true)}});
-  report.add_line_chart({"Masked-token accuracy",
+  report.add_line_chart({task.accuracy,
                          "barcodes seen",
                          "%",
-                         {series("training", steps, "masked_accuracy", 100),
-                          series("validation", validations, "masked_accuracy", 100)}});
+                         {series("training", steps, accuracy, 100),
+                          series("validation", validations, accuracy, 100)}});
   if (any_number(validations, "genus_accuracy")) {
     report.add_line_chart({"Genus of unseen species, cosine 1-NN",
                            "barcodes seen",
@@ -119,7 +139,7 @@ void write_training_report(const RunDirectory& directory, const RunRecord& run) 
                          Axis::kLinear,
                          Axis::kLog});
   report.add_heading("Validations");
-  add_validations(report, validations);
+  add_validations(report, validations, task);
 
   report.add_heading("Options");
   std::vector<std::pair<std::string, std::string>> facts = {

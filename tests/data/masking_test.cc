@@ -36,7 +36,9 @@ PackedBatch batch_of(const std::vector<std::pair<int, std::int32_t>>& tokens_and
 MaskingPlan plan(const PackedBatch& batch, double ratio,
                  MaskingScheme scheme = MaskingScheme::kBernoulli, std::uint64_t seed = 1,
                  std::uint32_t step = 1) {
-  return plan_masking(batch, scheme, ratio, kFirstKmer, seed, step);
+  return plan_masking(batch,
+                      {.scheme = scheme, .ratio = ratio, .first_kmer = kFirstKmer, .kmers = 4096},
+                      seed, step);
 }
 
 TEST(PackedBatch, LaysSequencesEndToEnd) {

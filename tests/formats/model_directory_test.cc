@@ -248,7 +248,7 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   const auto bert = [&](const char* key, const Json& value) {
     return load_with_config([&](Json& json) { json[key] = value; });
   };
-  EXPECT_THAT(own("format_version", 2), HasSubstr("format 2; barcodemae"));
+  EXPECT_THAT(own("format_version", 3), HasSubstr("format 3; barcodemae"));
   EXPECT_THAT(own("format_version", "1"),
               HasSubstr("\"barcodemae.format_version\" must be a whole number"));
   EXPECT_THAT(own("pooling", "cls"), HasSubstr("must be \"mean\", found \"cls\""));

@@ -26,5 +26,21 @@ TEST(Flops, OfHeadPerBase) {
             6.0 * 768 * (24 + 8 * 768) * 10);
 }
 
+TEST(Flops, OfEachObjective) {
+  ModelConfig config = preset("base");
+  const auto of = [&](ObjectiveKind objective) {
+    config.objective = objective;
+    return training_flops(config, training_tokens(config, 110, 55, 44, false));
+  };
+  const double layer = 6.0 * 12 * 768 * 768, projection = 6.0 * 768 * 768, head = 6.0 * 768 * 4096;
+  const double decoder = 110 * 5 * layer + (110 * 4 + 55 * 8) * layer / 12;
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoder),
+            66 * (6 * layer + projection) + decoder + 55 * head);
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoderSeeing),
+            110 * (6 * layer + projection) + decoder + 55 * head);
+  EXPECT_EQ(of(ObjectiveKind::kMaskedLanguageModel), 110 * 6 * layer + 55 * head);
+  EXPECT_EQ(of(ObjectiveKind::kCausalLanguageModel), 110 * (6 * layer + head));
+}
+
 }  // namespace
 }  // namespace barcodemae

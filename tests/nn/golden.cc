@@ -14,6 +14,13 @@ Golden::Golden(const std::string& name)
             .heads = integer(part + "_heads"),
             .feed_forward = integer(part + "_feed_forward")};
   };
+  if (const auto named = file.metadata().find("objective"); named != file.metadata().end()) {
+    for (const ObjectiveKind objective :
+         {ObjectiveKind::kMaskedAutoencoderSeeing, ObjectiveKind::kMaskedLanguageModel,
+          ObjectiveKind::kCausalLanguageModel}) {
+      if (named->second == to_string(objective)) config.objective = objective;
+    }
+  }
   config.encoder = transformer("encoder");
   config.decoder = transformer("decoder");
   config.k = integer("k");
@@ -31,6 +38,7 @@ Golden::Golden(const std::string& name)
   plan.encoder_begins = integers("encoder_begins");
   plan.masked_rows = integers("masked_rows");
   plan.visible_rows = integers("visible_rows");
+  if (file.contains("seen_ids")) plan.ids = integers("seen_ids");
   counts = {static_cast<std::int64_t>(plan.masked_rows.size()),
             static_cast<std::int64_t>(plan.visible_rows.size())};
 }

@@ -8,7 +8,7 @@
 
 #include "data/batch.h"
 #include "formats/safetensors.h"
-#include "nn/masked_autoencoder.h"
+#include "nn/objective.h"
 
 namespace barcodemae {
 

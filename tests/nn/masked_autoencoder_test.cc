@@ -158,7 +158,7 @@ TEST(MaskedAutoencoderTest, ThreadsDoNotMatter) {
     batch.append(sequence, record);
   }
   const MaskingPlan plan =
-      plan_masking(batch, MaskingScheme::kBernoulli, 0.5, config.first_kmer(), 1, 0);
+      plan_masking(batch, {.first_kmer = config.first_kmer(), .kmers = config.kmers()}, 1, 0);
   const auto results = [&](int threads) {
     const int before = thread_count();
     set_thread_count(threads);

@@ -46,9 +46,9 @@ class MemoryPlanTest : public testing::TestWithParam<std::tuple<const char*, DTy
   }
   void step(std::uint32_t number) {
     const PackedBatch batch = random_batch(config(), number);
-    const MaskingPlan plan =
-        plan_masking(batch, MaskingScheme::kBernoulli, 0.5, config().first_kmer(), 1, number);
-    run.model(run.context, batch, plan, {batch.tokens(), batch.tokens()}, 0.7);
+    const MaskingPlan plan = plan_masking(
+        batch, {.first_kmer = config().first_kmer(), .kmers = config().kmers()}, 1, number);
+    run.model(run.context, batch, plan, {batch.tokens(), batch.tokens()}, {0.7});
     run.tape.backward();
   }
   ModelRun run;
@@ -59,7 +59,7 @@ TEST_P(MemoryPlanTest, SufficesForAnyBatchWithin) {
     GTEST_SKIP() << "skipped: bfloat16 needs AVX-512";
   }
   const std::size_t planned =
-      plan_training_memory(*run.backend, run.model, dtype(), kWorst, 0.5, 0.7);
+      plan_training_memory(*run.backend, run.model, dtype(), kWorst, {}, {0.7});
   std::size_t most = 0;
   for (std::uint32_t number = 0; number < 500; ++number) {  // dry
     run.arena.begin_measuring();
@@ -100,7 +100,7 @@ TEST(MemoryPlan, EmbeddingKeepsNoLayers) {
 TEST(MemoryPlan, RefusesMoreTokensThanCanBeCounted) {
   ModelRun run(make_reference_backend(), preset("tiny"), DType::kFloat32);
   EXPECT_THROW(
-      plan_training_memory(*run.backend, run.model, DType::kFloat32, {1 << 20, 2048}, 0.5, 1),
+      plan_training_memory(*run.backend, run.model, DType::kFloat32, {1 << 20, 2048}, {}, {}),
       UserError);
 }
 

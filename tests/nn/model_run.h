@@ -16,7 +16,8 @@ struct ModelRun {
   ModelRun(std::unique_ptr<Backend> device, const ModelConfig& config, DType activation)
       : backend(std::move(device)),
         parameters(*backend, activation == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32),
-        model(parameters, config),
+        objective(make_objective(parameters, config)),
+        model(*objective),
         arena(*backend),
         tape(arena),
         context{*backend, arena, &tape, activation} {
@@ -38,7 +39,7 @@ struct ModelRun {
   std::vector<std::vector<float>> train(const PackedBatch& batch, const MaskingPlan& plan,
                                         const GlobalCounts& counts, double masked_weight) {
     const auto terms = run([&] {
-      auto losses = model(context, batch, plan, counts, masked_weight);
+      auto losses = model(context, batch, plan, counts, {masked_weight});
       tape.backward();
       return losses;
     });
@@ -46,6 +47,11 @@ struct ModelRun {
     for (const LossTerm& term : terms) values.push_back(download(term.loss.values));
     arena.rewind();
     return values;
+  }
+
+  /// The model, where it has a decoder.
+  const MaskedAutoencoder& autoencoder() const {
+    return dynamic_cast<const MaskedAutoencoder&>(model);
   }
 
   /// Any type of number as float32.
@@ -70,7 +76,8 @@ struct ModelRun {
 
   std::unique_ptr<Backend> backend;
   Parameters parameters;
-  MaskedAutoencoder model;
+  std::unique_ptr<Objective> objective;
+  const Objective& model;
   Arena arena;
   Tape tape;
   Context context;

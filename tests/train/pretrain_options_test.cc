@@ -88,6 +88,10 @@ TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(error_of({{"k", "1"}}), HasSubstr("--max-positions"));
   EXPECT_THAT(error_of({{"width", "100"}, {"heads", "3"}}), HasSubstr("heads"));
   EXPECT_THAT(error_of({{"preset", "huge"}}), HasSubstr("huge"));
+  EXPECT_THAT(error_of({{"objective", "mlm"}, {"decoder-layers", "2"}}),
+              HasSubstr("--decoder-layers: --objective mlm has no decoder"));
+  EXPECT_THAT(error_of({{"objective", "causal"}, {"mask-ratio", "0.2"}}),
+              HasSubstr("--mask-ratio: --objective causal masks nothing"));
 }
 
 }  // namespace

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "nn/objective.h"
+
+#include "base/error.h"
+#include "nn/causal_language_model.h"
+#include "nn/masked_autoencoder.h"
+#include "nn/masked_language_model.h"
+
+namespace barcodemae {
+
+std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
+                               const std::vector<std::int32_t>& rows) {
+  std::vector<std::int32_t> taken;
+  taken.reserve(rows.size());
+  for (const std::int32_t row : rows) taken.push_back(values.at(static_cast<std::size_t>(row)));
+  return taken;
+}
+
+void Objective::initialise(Parameters& parameters, std::uint64_t seed,
+                           const std::vector<float>& site_log_frequencies) const {
+  encoder_.initialise(parameters, seed);
+  head().initialise(parameters, site_log_frequencies);
+}
+
+std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch& batch,
+                                            const MaskingPlan& plan, const GlobalCounts& counts,
+                                            const LossWeights& weights) const {
+  BARCODEMAE_CHECK(weights.masked >= 0 && weights.masked <= 1, "masked weight {}", weights.masked);
+  return predict(context, encode(context, batch, plan), batch, plan, counts, weights);
+}
+
+Tensor Objective::encode(Context& context, const PackedBatch& batch,
+                         const MaskingPlan& plan) const {
+  // Tokens that the plan leaves out are not there at all; the others keep their positions in the
+  // whole sequence.
+  const Segments seen = make_segments(context, plan.encoder_begins, batch.records,
+                                      take(batch.positions, plan.encoder_rows));
+  return encoder_(context, context.upload(take(plan.seen_ids(batch), plan.encoder_rows)), seen);
+}
+
+std::vector<LossTerm> Objective::score_masked_and_visible(
+    Context& context, Tensor x, const PackedBatch& batch, const MaskingPlan& plan,
+    const GlobalCounts& counts, const LossWeights& weights, const Segments& segments) const {
+  const auto score = [&](const char* name, double weight, const std::vector<std::int32_t>& rows,
+                         std::int64_t count) {
+    return head().score(context, name, weight, x, rows, take(batch.ids, rows), count, segments);
+  };
+  std::vector<LossTerm> terms{score("masked", weights.masked, plan.masked_rows, counts.masked)};
+  if (weights.masked < 1) {
+    terms.push_back(score("visible", 1 - weights.masked, plan.visible_rows, counts.visible));
+  }
+  return terms;
+}
+
+const char* task_name(const ModelConfig& config) {
+  return config.causal() ? "next_token" : "masked";
+}
+
+std::unique_ptr<Objective> make_objective(Parameters& parameters, const ModelConfig& config) {
+  if (config.has_decoder()) return std::make_unique<MaskedAutoencoder>(parameters, config);
+  if (config.causal()) return std::make_unique<CausalLanguageModel>(parameters, config);
+  return std::make_unique<MaskedLanguageModel>(parameters, config);
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// What holds for every objective.
+#include "nn/objective.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backend/backends.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "model_run.h"
+#include "nn/memory_plan.h"
+#include "nn/presets.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr ObjectiveKind kObjectives[] = {
+    ObjectiveKind::kMaskedAutoencoder, ObjectiveKind::kMaskedAutoencoderSeeing,
+    ObjectiveKind::kMaskedLanguageModel, ObjectiveKind::kCausalLanguageModel};
+
+ModelConfig tiny(ObjectiveKind objective) {
+  ModelConfig config = preset("tiny");
+  config.objective = objective;
+  config.k = 2;
+  config.vocabulary = 18;
+  config.encoder = {.width = 16, .layers = 2, .heads = 2, .feed_forward = 32};
+  config.decoder = {.width = 24, .layers = 1, .heads = 3, .feed_forward = 48};
+  config.max_positions = 64;
+  config.dropout = 0.2f;
+  return config;
+}
+
+PackedBatch random_batch(const ModelConfig& config, std::int32_t records) {
+  PackedBatch batch;
+  RandomSequence random(1, Stream::kSimulate);
+  for (std::int32_t record = 0; record < records; ++record) {
+    TokenSequence sequence;
+    for (std::int32_t t = 0; t < record + 1; ++t) {
+      const bool unknown = random.below(8) == 0;
+      sequence.ids.push_back(unknown ? KmerVocabulary::kUnknown
+                                     : config.first_kmer() +
+                                           static_cast<std::int32_t>(random.below(16)));
+      sequence.positions.push_back(t + t / 4);
+    }
+    batch.append(sequence, record);
+  }
+  return batch;
+}
+
+MaskingPlan plan_for(const ModelConfig& config, const PackedBatch& batch) {
+  MaskingRules rules;
+  rules.random_share = rules.keep_share = 0.2;
+  rules.leave_out = config.objective == ObjectiveKind::kMaskedAutoencoder;
+  rules.first_kmer = config.first_kmer();
+  rules.kmers = config.kmers();
+  return config.causal() ? plan_next_tokens(batch, rules) : plan_masking(batch, rules, 1, 0);
+}
+
+GlobalCounts counts_of(const MaskingPlan& plan) {
+  return {static_cast<std::int64_t>(plan.masked_rows.size()),
+          static_cast<std::int64_t>(plan.visible_rows.size())};
+}
+
+class ObjectiveTest : public testing::TestWithParam<ObjectiveKind> {
+ protected:
+  ModelConfig config = tiny(GetParam());
+  PackedBatch batch = random_batch(config, 9);
+  MaskingPlan plan = plan_for(config, batch);
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ObjectiveTest, testing::ValuesIn(kObjectives), [](const auto& test) {
+  std::string name = to_string(test.param);
+  std::erase(name, '-');
+  return name;
+});
+
+// The whole model in double, dropout and replaced tokens included, along two random directions: by
+// the central difference of fourth order.
+TEST_P(ObjectiveTest, GradientsAreSlopes) {
+  for (const HeadKind head : {HeadKind::kKmer, HeadKind::kBase}) {
+    config.head = head;
+    ModelRun run(make_reference_backend(), config, DType::kFloat64);
+    run.context.seed = 3;
+    run.parameters.initialise(5);
+    const View values = run.parameters.values();
+    std::vector<double> start(static_cast<std::size_t>(values.size()));
+    run.backend->download(start.data(), values);
+    const auto loss_at = [&](const std::vector<double>& direction, double distance) {
+      std::vector<double> moved = start;
+      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += distance * direction[i];
+      run.backend->upload(values, moved.data());
+      run.arena.rewind();
+      const auto terms =
+          run.run([&] { return run.model(run.context, batch, plan, counts_of(plan), {0.7}); });
+      run.tape.clear();
+      double loss = 0;
+      for (const LossTerm& term : terms) {
+        double of_term[2];
+        run.backend->download(of_term, term.loss.values);
+        loss += term.weight * of_term[0];
+      }
+      return loss;
+    };
+    run.train(batch, plan, counts_of(plan), 0.7);
+    std::vector<double> gradient(start.size());
+    run.backend->download(gradient.data(), run.parameters.gradients());
+    for (std::uint32_t seed = 1; seed <= 2; ++seed) {
+      RandomSequence random(seed, Stream::kSimulate);
+      std::vector<double> direction(start.size());
+      double product = 0;
+      for (const auto& entry : run.parameters.entries()) {  // padding stays 0
+        for (std::int64_t i = entry.offset; i < entry.offset + entry.rows * entry.cols; ++i) {
+          const auto at = static_cast<std::size_t>(i);
+          direction[at] = random.normal();
+          product += direction[at] * gradient[at];
+        }
+      }
+      constexpr double kStep = 1e-5;
+      const double slope = (8 * (loss_at(direction, kStep) - loss_at(direction, -kStep)) -
+                            (loss_at(direction, 2 * kStep) - loss_at(direction, -2 * kStep))) /
+                           (12 * kStep);
+      EXPECT_GT(std::abs(product), 1e-3);
+      EXPECT_NEAR(slope, product, 1e-6 * (1 + std::abs(product)));
+    }
+  }
+}
+
+TEST_P(ObjectiveTest, ThreadsDoNotMatter) {
+  batch = random_batch(config, 40);
+  plan = plan_for(config, batch);
+  const auto results = [&](int threads) {
+    const int before = thread_count();
+    set_thread_count(threads);
+    ModelRun run(make_cpu_backend(), config, DType::kFloat32);
+    run.context.seed = 11;
+    run.parameters.initialise(5);
+    auto all = run.train(batch, plan, counts_of(plan), 0.9);
+    for (const auto& shape : run.parameters.names()) {
+      all.push_back(run.parameters.download_gradient(shape.name));
+    }
+    set_thread_count(before);
+    return all;
+  };
+  const auto one = results(1);
+  EXPECT_EQ(one, results(2));
+  EXPECT_EQ(one, results(3));
+}
+
+TEST_P(ObjectiveTest, ThePlannedMemorySuffices) {
+  for (const char* device : {"reference", "cpu"}) {
+    ModelRun run(make_backend(device), config, DType::kFloat32);
+    const std::size_t planned = plan_training_memory(
+        *run.backend, run.model, DType::kFloat32, {.sequences = 9, .tokens = 9},
+        {.fewest = 0.5, .most = 0.5, .left_out = 0.6}, {0.7});
+    run.arena.begin_measuring();
+    run.model(run.context, batch, plan, counts_of(plan), {0.7});
+    run.tape.backward();
+    const std::size_t needed = run.arena.end_measuring();
+    EXPECT_LE(needed, planned) << device;
+    EXPECT_GT(needed, planned / 8) << device;
+  }
+}
+
+// Another k-mer in a masked place changes no hidden state from which it is predicted.
+TEST_P(ObjectiveTest, TheEncoderDoesNotSeeWhatIsMasked) {
+  if (config.causal()) GTEST_SKIP() << "skipped: nothing is masked; see below";
+  config.dropout = 0;
+  const MaskingRules rules{.leave_out = config.objective == ObjectiveKind::kMaskedAutoencoder,
+                           .first_kmer = config.first_kmer(),
+                           .kmers = config.kmers()};
+  ModelRun run(make_reference_backend(), config, DType::kFloat32);
+  run.parameters.initialise(5);
+  const auto states = [&](const PackedBatch& tokens) {
+    run.arena.rewind();
+    plan = plan_masking(tokens, rules, 1, 0);
+    const View hidden = run.run([&] { return run.model.encode(run.context, tokens, plan); }).view;
+    run.tape.clear();
+    return run.download(hidden);
+  };
+  const auto before = states(batch);
+  PackedBatch masked_changed = batch, visible_changed = batch;
+  const auto change = [&](PackedBatch& tokens, std::int32_t row) {
+    std::int32_t& id = tokens.ids[static_cast<std::size_t>(row)];
+    id = id == config.first_kmer() ? id + 1 : config.first_kmer();
+  };
+  change(masked_changed, plan.masked_rows.front());
+  change(visible_changed, plan.visible_rows.front());
+  EXPECT_EQ(states(masked_changed), before);
+  EXPECT_NE(states(visible_changed), before);
+}
+
+// The first tokens' states do not change with the last token, and only then is it causal.
+TEST_P(ObjectiveTest, OnlyCausalEncodersLookBackAlone) {
+  config.dropout = 0;
+  ModelRun run(make_reference_backend(), config, DType::kFloat32);
+  run.parameters.initialise(5);
+  const auto states = [&](std::int32_t last) {
+    PackedBatch one;
+    one.append({{3, 4, 5, last}, {0, 1, 2, 3}}, 0);
+    MaskingPlan whole = plan_next_tokens(one, {.first_kmer = 2, .kmers = 16});
+    run.arena.rewind();
+    const View hidden = run.run([&] { return run.model.encode(run.context, one, whole); }).view;
+    run.tape.clear();
+    std::vector<float> values = run.download(hidden);
+    values.resize(3 * 16);
+    return values;
+  };
+  EXPECT_EQ(states(6) == states(7), config.causal());
+}
+
+}  // namespace
+}  // namespace barcodemae

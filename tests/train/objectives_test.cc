@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Whole trainings of every objective.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "formats/model_directory.h"
+#include "pretrain_fixture.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+
+class ObjectiveTraining : public PretrainTest {
+ protected:
+  std::string device() const override { return "cpu"; }
+  Given with_objective(Given changes) const {
+    changes["objective"] = GetParam();
+    if (GetParam() == "mlm" || GetParam() == "causal") changes["decoder-layers"] = "";
+    if (GetParam() == "causal") changes["masked-weight"] = "";
+    return changes;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ObjectiveTraining,
+                         testing::Values("mae", "mae-masked", "mlm", "causal"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST_P(ObjectiveTraining, LearnsMoreThanTheSitesFrequencies) {
+  EXPECT_EQ(train("run", with_objective({{"steps", "200"},
+                                         {"validate-every", "100"},
+                                         {"micro-batch", "16"},
+                                         {"dropout", "0"}})),
+            PretrainOutcome::kFinished);
+  const std::string task = GetParam() == "causal" ? "next_token" : "masked";
+  const std::vector<nlohmann::json> validations = metrics("run", "validation");
+  ASSERT_EQ(validations.size(), 3u);
+  const nlohmann::json &first = validations.front(), &last = validations.back();
+  EXPECT_NEAR(first[task + "_loss"], first["site_frequency_loss"], 0.1);
+  EXPECT_LT(last[task + "_loss"].get<double>(), 0.6 * last["site_frequency_loss"].get<double>());
+  EXPECT_GT(last[task + "_accuracy"].get<double>(), first[task + "_accuracy"].get<double>() + 0.3);
+  EXPECT_GT(last["genus_accuracy"].get<double>(), 0.9);
+  EXPECT_EQ(to_string(read_model_description(folder_ / "run").config.objective), GetParam());
+  const std::string report = read_file(folder_ / "run/report.html");
+  EXPECT_THAT(report, HasSubstr(GetParam() == "causal" ? "Next-token loss" : "Masked loss"));
+}
+
+TEST_P(ObjectiveTraining, ResumedAnywhereWithOtherThreadsEndsBitForBitTheSame) {
+  set_thread_count(1);
+  EXPECT_EQ(train("whole", with_objective({})), PretrainOutcome::kFinished);
+  for (const std::int64_t stop : {3, 7, 12}) {
+    set_thread_count(1 + static_cast<int>(stop % 3));
+    EXPECT_EQ(train("parts", with_objective({}), stop), PretrainOutcome::kInterrupted) << stop;
+  }
+  EXPECT_EQ(train("parts", with_objective({})), PretrainOutcome::kFinished);
+  expect_same_result("whole", "parts");
+  EXPECT_THAT(error_of("parts", {{"objective", GetParam() == "mlm" ? "causal" : "mlm"},
+                                 {"decoder-layers", ""},
+                                 {"masked-weight", ""}}),
+              HasSubstr("--objective " + GetParam() + " there"));
+}
+
+// The aids of short trainings are the same for all.
+TEST_P(ObjectiveTraining, TakesEveryHeadAndInitialisation) {
+  for (const char* head : {"kmer", "base"}) {
+    for (const char* words : {"random", "bases"}) {
+      const std::string out = std::string(head) + words;
+      EXPECT_EQ(train(out, with_objective({{"steps", "2"}, {"head", head}, {"kmer-init", words}})),
+                PretrainOutcome::kFinished);
+      EXPECT_GT(metrics(out, "train").back()["gradient_norm"].get<double>(), 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace barcodemae
