@@ -73,6 +73,7 @@ int run(int argc, char** argv, Communicator& communicator) {
       "  barcodemae evaluate knn run barcodes.csv.zst\n"
       "barcodemae COMMAND --help shows a command's options and examples.");
   add_simulate_command(application);
+  add_prepare_command(application);
   add_pretrain_command(application, communicator);
   add_embed_command(application, communicator);
   add_evaluate_command(application, communicator);
