@@ -21,13 +21,13 @@ enum class Duplicates {
 };
 
 struct PrepareOptions {
-  std::filesystem::path input, out;  ///< `out` as RecordWriter knows it
+  std::filesystem::path input = {}, out = {};  ///< `out` as RecordWriter knows it
   std::string marker_code = ReaderOptions().marker_code;
   int min_length = 1;        ///< bases
   double max_ambiguous = 1;  ///< of a sequence's bases
   SplitSource splits = SplitSource::kNew;
   Duplicates duplicates = Duplicates::kMajority;
-  NewSplitOptions new_splits;
+  NewSplitOptions new_splits = {};
 };
 
 /// Reads the file twice: for hashes and labels, then to write one record for each distinct sequence
