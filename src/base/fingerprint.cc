@@ -28,6 +28,11 @@ std::string Fingerprint::hex() const {
   return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
 }
 
+Hash128 hash_128(std::string_view text) {
+  const XXH128_hash_t digest = XXH3_128bits(text.data(), text.size());
+  return {digest.low64, digest.high64};
+}
+
 std::string fingerprint_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw UserError("cannot read {}\nCheck the path and its permissions.", path.string());

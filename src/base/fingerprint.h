@@ -2,7 +2,9 @@
 // 128-bit content hashes (XXH3), for caches and for recognising data and models; not for security.
 #pragma once
 
+#include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -26,6 +28,13 @@ class Fingerprint {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// The same as two numbers, at once: for tables of many short texts.
+struct Hash128 {
+  std::uint64_t low = 0, high = 0;
+  friend auto operator<=>(const Hash128&, const Hash128&) = default;
+};
+Hash128 hash_128(std::string_view text);
 
 /// Of a file's bytes. Throws UserError when it cannot be read.
 std::string fingerprint_file(const std::filesystem::path& path);

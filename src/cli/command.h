@@ -25,6 +25,7 @@ struct EndedBySignal {
 /// given a communicator share their work with the other processes of a job of mpirun or srun.
 
 void add_simulate_command(CLI::App& application);
+void add_prepare_command(CLI::App& application);
 void add_pretrain_command(CLI::App& application, Communicator& communicator);
 void add_embed_command(CLI::App& application, Communicator& communicator);
 void add_evaluate_command(CLI::App& application, Communicator& communicator);

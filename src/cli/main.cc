@@ -68,11 +68,13 @@ int run(int argc, char** argv, Communicator& communicator) {
   application.footer(
       "Examples:\n"
       "  barcodemae simulate --records 20000 --out barcodes.csv.zst\n"
+      "  barcodemae prepare BOLD_Public.tsv --unseen-species 0.1 --out bold.csv.zst\n"
       "  barcodemae pretrain barcodes.csv.zst --out run --minutes 10\n"
       "  barcodemae embed run barcodes.csv.zst --out vectors.npy\n"
       "  barcodemae evaluate knn run barcodes.csv.zst\n"
       "barcodemae COMMAND --help shows a command's options and examples.");
   add_simulate_command(application);
+  add_prepare_command(application);
   add_pretrain_command(application, communicator);
   add_embed_command(application, communicator);
   add_evaluate_command(application, communicator);

@@ -78,19 +78,27 @@ void set_by_letter(Record& record, char letter, std::string_view name) {
   }
 }
 
+constexpr std::string_view kSintaxKey = ";tax=";
+
+bool is_sintax(std::string_view header) {
+  return header.find(kSintaxKey) != std::string_view::npos;
+}
+
+/// Whether the taxonomy is in SINTAX's form.
 bool parse_sintax(std::string_view header, Record& record) {
-  constexpr std::string_view kKey = ";tax=";
-  const std::size_t begin = header.find(kKey);
-  if (begin == std::string_view::npos) return false;
   record.id = first_word(trim(header.substr(0, header.find(';'))));
-  std::string_view lineage = header.substr(begin + kKey.size());
+  std::string_view lineage = header.substr(header.find(kSintaxKey) + kSintaxKey.size());
   lineage = lineage.substr(0, lineage.find(';'));
   const Fields taxa = split(lineage, ',');
+  bool understood = trim(lineage).empty();
   for (std::size_t i = 0; i < taxa.count; ++i) {
     const std::string_view taxon = taxa.values[i];
-    if (taxon.size() > 2 && taxon[1] == ':') set_by_letter(record, taxon[0], taxon.substr(2));
+    if (taxon.size() < 2 || taxon[1] != ':') continue;
+    understood = true;
+    set_by_letter(record, taxon[0], taxon.substr(2));
   }
-  return true;
+  // UTAX has a number there, which names a line of another file.
+  return understood;
 }
 
 bool is_unite_taxon(std::string_view text) {
@@ -125,15 +133,17 @@ bool is_epithet(std::string_view text) {
                                       [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; });
 }
 
+/// A name with spaces for underscores; empty for a placeholder such as not_classified.
 std::string with_spaces(std::string_view text) {
+  if (is_missing_label(text)) return {};
   std::string spaced(text);
   std::replace(spaced.begin(), spaced.end(), '_', ' ');
   return spaced;
 }
 
 /// processid|genus|species, the species with or without its genus, or processid|species and what
-/// may follow.
-void parse_bold(const Fields& fields, Record& record) {
+/// may follow. False when the second field is a name of some rank or other.
+bool parse_bold(const Fields& fields, Record& record) {
   record.id = fields.values[0];
   const std::string second = with_spaces(fields.values[1]);
   std::string third = fields.count > 2 ? with_spaces(fields.values[2]) : std::string();
@@ -152,11 +162,19 @@ void parse_bold(const Fields& fields, Record& record) {
   } else if (fields.count == 3 && (is_missing_label(third) || is_binomial(third))) {
     set_species(third);
     set_label(record, Rank::kGenus, second);
+  } else {
+    return second.empty() && third.empty();
   }
-  // Else the second field is a name of some rank or other, and what follows is no name.
+  return true;
 }
 
-bool parse_dada2(std::string_view header, Record& record) {
+bool is_genus(std::string_view text) {
+  return text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && is_epithet(text.substr(1));
+}
+
+/// Names from the kingdom down to the species, at which an epithet may stand alone; before them an
+/// id, by white space, and Root.
+bool parse_lineage(std::string_view header, Record& record) {
   constexpr std::array<Rank, 7> kRanks = {Rank::kKingdom, Rank::kPhylum, Rank::kClass,
                                           Rank::kOrder,   Rank::kFamily, Rank::kGenus,
                                           Rank::kSpecies};
@@ -165,30 +183,72 @@ bool parse_dada2(std::string_view header, Record& record) {
       std::count(header.begin(), header.end(), ';') < kFewestSeparators) {
     return false;
   }
+  const std::size_t space = header.substr(0, header.find(';')).find_first_of(" \t");
+  const bool named = space != std::string_view::npos;
+  const std::string_view id = named ? header.substr(0, space) : std::string_view();
+  header = trim(header.substr(id.size()));
+  constexpr std::string_view kRoot = "Root;";
+  if (header.starts_with(kRoot)) header.remove_prefix(kRoot.size());
   const Fields taxa = split(header, ';');
-  for (std::size_t i = 0; i < std::min(taxa.count, kRanks.size()); ++i) {
-    set_label(record, kRanks[i], taxa.values[i]);
+  const std::string_view first = taxa.values[0];
+  const bool lettered = is_unite_taxon(first);  // k__Fungi;p__…
+  // Behind an id, text with semicolons may be anything.
+  if (named && !lettered &&
+      (first.empty() || first[0] < 'A' || first[0] > 'Z' ||
+       first.find(' ') != std::string_view::npos)) {
+    return false;
   }
+  record.id = id;
+  for (std::size_t i = 0; i < std::min(taxa.count, kRanks.size()); ++i) {
+    const std::string_view taxon = taxa.values[i];
+    if (lettered) {
+      if (is_unite_taxon(taxon)) set_by_letter(record, taxon[0], taxon.substr(3));
+      continue;
+    }
+    if (kRanks[i] != Rank::kSpecies) {
+      set_label(record, kRanks[i], taxon);
+      continue;
+    }
+    const std::string& genus = record.label(Rank::kGenus);
+    const std::string species = with_spaces(taxon);
+    const bool alone = is_epithet(species) && !genus.empty();
+    if (!names_no_species(species)) {
+      set_label(record, Rank::kSpecies, alone ? genus + " " + species : species);
+    }
+  }
+  return true;
+}
+
+/// ">id Aus bus" and nothing else, as DADA2's assignSpecies expects it.
+bool parse_binomial(std::string_view names, Record& record) {
+  const Fields words = split(names, ' ');
+  if (words.count != 2 || !is_genus(words.values[0])) return false;
+  const std::string_view epithet = words.values[1];
+  const bool none = epithet == "sp." || epithet == "sp";
+  if (!none && !is_epithet(epithet)) return false;
+  set_label(record, Rank::kGenus, words.values[0]);
+  if (!none) set_label(record, Rank::kSpecies, names);
   return true;
 }
 
 }  // namespace
 
-void parse_fasta_header(std::string_view header, Record& record) {
+bool parse_fasta_header(std::string_view header, Record& record) {
   header = trim(header);
   record.id.clear();
   for (std::string& label : record.labels) label.clear();
-  if (parse_sintax(header, record)) return;
+  if (is_sintax(header)) return parse_sintax(header, record);
   if (header.find('|') != std::string_view::npos) {
     const Fields fields = split(header, '|');
-    if (!parse_unite(fields, record)) parse_bold(fields, record);
-    return;
+    return parse_unite(fields, record) || parse_bold(fields, record);
   }
-  if (parse_dada2(header, record)) return;
+  if (parse_lineage(header, record)) return true;
   std::string_view id = header.substr(0, header.find_first_of(" \t"));
+  const std::string_view rest = trim(header.substr(id.size()));
   // Annotations of vsearch: id;size=3;
   if (id.find('=') != std::string_view::npos) id = id.substr(0, id.find(';'));
   record.id = id;
+  return rest.empty() || parse_binomial(rest, record);
 }
 
 }  // namespace barcodemae

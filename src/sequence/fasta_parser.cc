@@ -13,13 +13,14 @@ class FastaParser : public RecordParser {
     // The first line of the file begins with '>' and each record is read up to the next such line.
     if (!lines_.next()) return false;
     record.line = lines_.line();
-    parse_fasta_header(lines_.text().substr(1), record);
+    const bool understood = parse_fasta_header(lines_.text().substr(1), record);
     SequenceNormaliser sequence(record.sequence);
     for (int first = lines_.peek(); first != '>' && first >= 0; first = lines_.peek()) {
       lines_.next();
       sequence.append(lines_.text());
     }
     problem = sequence.finish(traits);
+    traits.unread_header = !understood;
     return true;
   }
 

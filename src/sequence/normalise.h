@@ -6,10 +6,11 @@
 
 namespace barcodemae {
 
-/// What normalising changed or found in one sequence.
+/// What reading changed or found in one record.
 struct SequenceTraits {
   bool lower_case = false, uracil = false, gaps = false, trailing_n = false;
-  bool ambiguous = false;  ///< IUPAC codes are left, N among them
+  bool ambiguous = false;      ///< IUPAC codes are left, N among them
+  bool unread_header = false;  ///< text behind the id gave no labels: the form is not known
 };
 
 /// Turns text as filed into a sequence, piece by piece: upper case, U as T, gaps ('-' and '.') and

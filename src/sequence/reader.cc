@@ -71,8 +71,8 @@ const char* foreign_format(std::string_view beginning) {
 }  // namespace
 
 struct RecordReader::Implementation {
-  Implementation(std::unique_ptr<ByteSource> source, const ReaderOptions& options)
-      : lines(std::move(source)) {
+  Implementation(std::unique_ptr<ByteSource> source, const ReaderOptions& wanted)
+      : lines(std::move(source)), options(wanted) {
     const std::string& name = lines.source().name();
     // A byte-order mark and blank lines may come before the text.
     constexpr std::size_t kLookedAt = std::size_t{64} << 10;
@@ -104,7 +104,7 @@ struct RecordReader::Implementation {
     lines.skip(skipped);
     parser = first == '>'   ? make_fasta_parser(lines)
              : first == '@' ? make_fastq_parser(lines)
-                            : make_table_parser(lines, options, report);
+                            : make_table_parser(lines, wanted, report);
   }
 
   bool next(Record& record) {
@@ -114,15 +114,18 @@ struct RecordReader::Implementation {
       clean_text_in_place(record.id);
       if (!problem.empty()) {
         ++report.skipped;
-        report.skips.push_back({record.line, record.id, problem});
+        ++report.skipped_for[problem];
+        if (report.skips.empty() || report.skips.size() < options.listed_skips) {
+          report.skips.push_back({record.line, record.id, problem});
+        }
         continue;
       }
       for (std::string& label : record.labels) clean_text_in_place(label);
       clean_text_in_place(record.split);
       clean_text_in_place(record.country);
       if (record.id.empty()) {
-        record.id = fmt::format("record{}", ordinal);
-      } else {
+        if (options.name_by_place) record.id = fmt::format("record{}", ordinal);
+      } else if (options.count_duplicate_ids) {
         report.duplicate_ids += ids.add(record.id);
       }
       ++report.records;
@@ -131,6 +134,7 @@ struct RecordReader::Implementation {
       report.gaps += traits.gaps;
       report.trailing_n += traits.trailing_n;
       report.ambiguous += traits.ambiguous;
+      report.unread_headers += traits.unread_header;
       return true;
     }
     if (report.records == 0) nothing_usable();
@@ -151,6 +155,7 @@ struct RecordReader::Implementation {
   }
 
   LineReader lines;
+  ReaderOptions options;
   ReadReport report;
   std::unique_ptr<RecordParser> parser;
   SeenIds ids;
@@ -194,6 +199,7 @@ std::string ReadReport::summary(const std::string& file) const {
   count(gaps, "with gaps dropped");
   count(trailing_n, "with trailing N stripped");
   count(ambiguous, "with ambiguity codes");
+  count(unread_headers, "with a FASTA header of no known form, read without labels");
   if (parts.empty()) return {};
   std::string text = file + ": " + parts[0];
   for (std::size_t i = 1; i < parts.size(); ++i) text += ", " + parts[i];

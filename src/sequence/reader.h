@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,11 +23,14 @@ struct ReadReport {
   std::int64_t duplicate_ids = 0;  ///< records whose id an earlier one has; they are handed out too
   std::int64_t lower_case = 0, uracil = 0, gaps = 0, trailing_n = 0;  ///< records touched by each
   std::int64_t ambiguous = 0;                                         ///< records with IUPAC codes
+  /// FASTA headers with text behind the id of which no known form makes labels.
+  std::int64_t unread_headers = 0;
+  std::map<std::string, std::int64_t> skipped_for;  ///< number of records by reason
   struct Skip {
     std::int64_t line = 0;
     std::string id, reason;
   };
-  std::vector<Skip> skips;  ///< all of them
+  std::vector<Skip> skips;  ///< all of them, or the first ReaderOptions::listed_skips
 
   /// The sentences a user wants to read; empty when there is nothing to say.
   std::string summary(const std::string& file) const;
@@ -34,6 +39,12 @@ struct ReadReport {
 struct ReaderOptions {
   /// Keep only rows with this marker_code where the file has that column (BOLD); empty: all.
   std::string marker_code = "COI-5P";
+  /// Skipped records to keep with line and reason, at least one; all are counted.
+  std::size_t listed_skips = std::numeric_limits<std::size_t>::max();
+  /// Whether to count records whose id came before, which takes memory for every record.
+  bool count_duplicate_ids = true;
+  /// Records without an id are called by their place in the file; else the id stays empty.
+  bool name_by_place = true;
 };
 
 /// Streams the records of a FASTA, FASTQ, CSV or TSV file, plain or compressed (gzip with many

@@ -75,22 +75,25 @@ void append_field(std::string_view field, Layout layout, std::string& out) {
   out += '"';
 }
 
-constexpr std::array<Rank, 7> kTableRanks = {Rank::kClass,     Rank::kOrder, Rank::kFamily,
-                                             Rank::kSubfamily, Rank::kGenus, Rank::kSpecies,
-                                             Rank::kBin};
+constexpr std::array<Rank, kRankCount> kAllRanks = {
+    Rank::kKingdom,   Rank::kPhylum, Rank::kClass,   Rank::kOrder, Rank::kFamily,
+    Rank::kSubfamily, Rank::kGenus,  Rank::kSpecies, Rank::kBin};
+constexpr std::size_t kRanksAboveClass = 2;
 
-std::string table_header(Layout layout) {
+using Ranks = std::span<const Rank>;
+
+std::string table_header(Layout layout, Ranks ranks) {
   const char separator = layout == Layout::kTsv ? '\t' : ',';
   std::string header = "processid";
-  for (const Rank rank : kTableRanks) (header += separator) += to_string(rank);
+  for (const Rank rank : ranks) (header += separator) += to_string(rank);
   for (const char* name : {"country", "split", "dna_barcode"}) (header += separator) += name;
   return header + '\n';
 }
 
-void append_row(const Record& record, Layout layout, std::string& out) {
+void append_row(const Record& record, Layout layout, Ranks ranks, std::string& out) {
   const char separator = layout == Layout::kTsv ? '\t' : ',';
   append_field(record.id, layout, out);
-  for (const Rank rank : kTableRanks) append_field(record.label(rank), layout, out += separator);
+  for (const Rank rank : ranks) append_field(record.label(rank), layout, out += separator);
   append_field(record.country, layout, out += separator);
   append_field(record.split, layout, out += separator);
   ((out += separator) += record.sequence) += '\n';  // bases: nothing to quote
@@ -123,7 +126,8 @@ void append_fasta(const Record& record, std::string& out) {
 }  // namespace
 
 struct RecordWriter::Implementation {
-  explicit Implementation(const std::filesystem::path& path) {
+  Implementation(const std::filesystem::path& path, TableRanks table_ranks) {
+    if (table_ranks == TableRanks::kFromClass) ranks = ranks.subspan(kRanksAboveClass);
     if (path != "-") choose_format(path);
     file.emplace(path);
   }
@@ -148,18 +152,22 @@ struct RecordWriter::Implementation {
   }
 
   Layout layout = Layout::kCsv;
+  Ranks ranks = kAllRanks;
   Compression compression = Compression::kNone;
   std::optional<AtomicFile> file;  ///< always there once the ending is known to be right
 };
 
-RecordWriter::RecordWriter(const std::filesystem::path& path)
-    : implementation_(std::make_unique<Implementation>(path)) {
-  if (implementation_->layout != Layout::kFasta) {
-    write(compress(table_header(implementation_->layout), implementation_->compression));
+RecordWriter::RecordWriter(const std::filesystem::path& path, TableRanks ranks)
+    : implementation_(std::make_unique<Implementation>(path, ranks)) {
+  if (keeps_splits()) {
+    write(compress(table_header(implementation_->layout, implementation_->ranks),
+                   implementation_->compression));
   }
 }
 
 RecordWriter::~RecordWriter() = default;
+
+bool RecordWriter::keeps_splits() const { return implementation_->layout != Layout::kFasta; }
 
 std::string RecordWriter::encode(std::span<const Record> records) const {
   std::string text;
@@ -167,7 +175,7 @@ std::string RecordWriter::encode(std::span<const Record> records) const {
     if (implementation_->layout == Layout::kFasta) {
       append_fasta(record, text);
     } else {
-      append_row(record, implementation_->layout, text);
+      append_row(record, implementation_->layout, implementation_->ranks, text);
     }
   }
   return compress(std::move(text), implementation_->compression);

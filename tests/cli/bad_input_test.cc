@@ -58,6 +58,7 @@ class BadFile : public testing::Test {
                    named);
     expect_refused({"embed", kModel, file, "--out", folder_ / "x.npy"}, named);
     expect_refused({"evaluate", "knn", kModel, file, "--no-cache"}, named);
+    expect_refused({"prepare", file, "--out", folder_ / "out.csv"}, named);
     EXPECT_EQ(folder_.names(), before) << "nothing half-written";
   }
   ScratchFolder folder_;
@@ -129,6 +130,28 @@ TEST(BadOption, IsNamed) {
   simulate("--seed", "-1");
   simulate("--threads", "1.5");
   simulate("--config", folder / ".");
+  EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
+}
+
+TEST(BadOption, OfPrepareIsNamed) {
+  const ScratchFolder folder;
+  const std::string data = folder.write("data.csv", small_table(30));
+  const auto prepare = [&](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> all = {"prepare", data, "--out", folder / "x.csv"};
+    all.insert(all.end(), options.begin(), options.end());
+    expect_refused(all, named);
+  };
+  prepare({"--splits", "old"}, "--splits");
+  prepare({"--duplicates", "last"}, "--duplicates");
+  prepare({"--min-length", "0"}, "--min-length");
+  prepare({"--min-length", "659"}, "nothing is left of 30 records");
+  prepare({"--max-ambiguous", "-0.1"}, "--max-ambiguous");
+  prepare({"--val", "0.5", "--test", "0.5"}, "leave nothing for train");
+  prepare({"--unseen-species", "0.5"}, "holds out no species of 1");
+  expect_refused({"prepare", data, "--out", folder / "x.fasta"}, "no place for splits");
+  expect_refused({"prepare", data, "--out", "/no/such/folder/x.csv"}, "/no/such/folder");
+  expect_refused({"prepare", "-", "--out", folder / "x.csv"}, "reads its input twice");
+  expect_refused({"prepare", "/dev/null", "--out", folder / "x.csv"}, "/dev/null");
   EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
 }
 

@@ -83,6 +83,42 @@ INSTANTIATE_TEST_SUITE_P(
                           "Animalia;Arthropoda;Insecta;Hymenoptera;Apidae;Apis;Apis mellifera", "",
                           "Animalia", "Apidae", "Apis", "Apis mellifera", ""}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Lineage, FastaHeader,
+    ::testing::Values(
+        HeaderCase{"Animalia;Arthropoda;Insecta;Hymenoptera;Apidae;Apis;mellifera", "", "Animalia",
+                   "Apidae", "Apis", "Apis mellifera", ""},
+        HeaderCase{"Animalia;Arthropoda;Insecta;Hymenoptera;Apidae;Apis;Apis_sp.;", "", "Animalia",
+                   "Apidae", "Apis", "", ""},
+        HeaderCase{"X1\tRoot;Animalia;Arthropoda;Insecta;Hymenoptera;Apidae;Apis", "X1", "Animalia",
+                   "Apidae", "Apis", "", ""},
+        HeaderCase{"X1.1.90 Animalia;Arthropoda;Insecta;Hymenoptera;Apidae;Apis;Apis mellifera",
+                   "X1.1.90", "Animalia", "Apidae", "Apis", "Apis mellifera", ""},
+        HeaderCase{"X1 k__Fungi; p__A; c__B; o__C; f__Xaceae; g__Candida; s__Candida_alba", "X1",
+                   "Fungi", "Xaceae", "Candida", "Candida alba", ""},
+        HeaderCase{"X1 Apis mellifera", "X1", "", "", "Apis", "Apis mellifera", ""},
+        HeaderCase{"X1 Apis sp.", "X1", "", "", "Apis", "", ""}));
+INSTANTIATE_TEST_SUITE_P(
+    Placeholders, FastaHeader,
+    ::testing::Values(HeaderCase{"P1|not_classified|not_classified", "P1", "", "", "", "", ""},
+                      HeaderCase{"P1|Apis|not_classified", "P1", "", "", "Apis", "", ""}));
+
+TEST(FastaHeaders, KnowWhenLabelsMayBeLost) {
+  Record record;
+  for (const char* known : {"X1", "", "X1;size=3;", "X1;tax=;", "X1;tax=g:Apis", "P1||", "P1|Apis|",
+                            "X1 Apis mellifera", "A;B;C;D;", "U1|k__Fungi;g__|SH12.09FU"}) {
+    EXPECT_TRUE(parse_fasta_header(known, record)) << known;
+  }
+  for (const char* unknown : {"X1 Apis mellifera voucher 7", "X1 mitochondrion", "X1;tax=2034;",
+                              "P1|Apidae|COI-5P", "X1 isolate a; voucher b; country c; date d"}) {
+    EXPECT_FALSE(parse_fasta_header(unknown, record)) << unknown;
+    for (const std::string& label : record.labels) EXPECT_EQ(label, "") << unknown;
+  }
+  const Reading reading = read_text(">a b c d\nACGT\n>b\nACGT\n>c;tax=g:Aus\nACGT\n>d e\n\n");
+  EXPECT_EQ(reading.report.unread_headers, 1);
+  EXPECT_THAT(reading.report.summary("x"), HasSubstr("1 with a FASTA header of no known form"));
+}
+
 TEST(Fasta, JoinsLinesOfASequenceAndKnowsItsFirstLine) {
   const Reading reading = read_text("\n>a\nACGT\nAC GT\n\nTT\n>b\nGGG");
   EXPECT_THAT(ids(reading), ElementsAre("a", "b"));
