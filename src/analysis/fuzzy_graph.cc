@@ -103,7 +103,7 @@ WeightedGraph fuzzy_graph(const NeighbourGraph& graph) {
       float weight = edge->weight;
       if (edge + 1 != last && (edge + 1)->to == edge->to) {
         ++edge;
-        weight = weight + edge->weight - weight * edge->weight;
+        weight = edge->weight + weight * (1 - edge->weight);  // the larger one 1: exactly 1
       }
       if (weight == 0) continue;
       united.neighbours.push_back(edge->to);
