@@ -37,6 +37,7 @@ enum class Stream : std::uint32_t {
   kSplit = 4,
   kSimulate = 5,
   kReplacement = 6,
+  kLayout = 16,  ///< UMAP: negative samples; step = epoch, index = vertex
   kDropout = 0x1000,
 };
 

@@ -33,4 +33,8 @@ void add_export_command(CLI::App& application);
 void add_info_command(CLI::App& application);
 void add_bench_command(CLI::App& application);
 
+/// Subcommands of evaluate.
+void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator);
+void add_evaluate_clustering_command(CLI::App& evaluate, Communicator& communicator);
+
 }  // namespace barcodemae

@@ -11,9 +11,9 @@
 
 #include "analysis/classification.h"
 #include "communication/communicator.h"
-#include "sequence/reader.h"
+#include "evaluation/embedding_files.h"
+#include "evaluation/frozen_features.h"
 #include "sequence/record.h"
-#include "tensor/view.h"
 
 namespace barcodemae {
 
@@ -45,13 +45,9 @@ struct KnnOptions {
   bool centre = false;     ///< add rows with the keys' mean subtracted
   bool baselines = true;   ///< add random encoder, 6-mer counts, aligned identity
   std::uint64_t seed = 1;  ///< of the random-initialised encoder
-  DType precision = DType::kFloat32;
-  std::filesystem::path cache;  ///< folder for embeddings; empty: none
-  std::string device = "cpu";
-  /// How sequences are read: as the model was trained (auto), none, or by a profile FILE. The
-  /// aligned-identity baseline of a model without marker coordinates learns a profile of its own.
-  std::string anchor = "auto";
-  std::string marker_code = ReaderOptions().marker_code;
+  /// The aligned-identity baseline of a model without marker coordinates learns a profile of its
+  /// own unless features.anchor is none.
+  FeatureOptions features;
 };
 
 /// Embeds and searches. Throws UserError when model or data cannot be used, a split is missing or
@@ -62,10 +58,6 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
                        const KnnOptions& options, Communicator& communicator);
 
 /// The same for embeddings made elsewhere, without baselines.
-struct EmbeddingFiles {
-  std::filesystem::path vectors;  ///< .npy
-  std::filesystem::path labels;   ///< TSV with a header, in step
-};
 KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
                        const KnnOptions& options, Communicator& communicator);
 

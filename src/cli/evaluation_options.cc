@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "cli/evaluation_options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+
+namespace barcodemae {
+
+std::filesystem::path EvaluationOptions::resolve(Communicator& communicator,
+                                                 std::string_view advice) {
+  if (model.empty() || data.empty()) throw UserError("{}", advice);
+  features.precision = compute.resolved(communicator);
+  features.device = compute.device;
+  if (!no_cache) features.cache = EmbeddingCache::default_folder();
+  print_compute_choice(compute, features.precision);
+  return find_model(model);
+}
+
+Rank EvaluationOptions::checked_rank() const {
+  const std::optional<Rank> known = parse_rank(rank);
+  if (!known) {
+    throw UserError(
+        "--rank {}: no such rank\nChoose kingdom, phylum, class, order, family, subfamily, "
+        "genus, species or dna_bin.",
+        rank);
+  }
+  return *known;
+}
+
+void EvaluationOptions::require_writable_results(const Communicator& communicator) const {
+  if (communicator.rank() != 0) return;
+  require_writable(json);
+  require_writable(report);
+}
+
+void EvaluationOptions::write_results(const Communicator& communicator, const std::string& text,
+                                      const std::string& json_text,
+                                      const std::function<Report()>& make_report) const {
+  if (communicator.rank() != 0) return;
+  if (json != "-") std::fputs(text.c_str(), stdout);
+  if (!json.empty()) write_file_atomically(json, json_text);
+  if (!report.empty()) make_report().write(report);
+}
+
+void add_model_and_data(CLI::App& command, EvaluationOptions& options) {
+  command.add_option("MODEL", options.model, "Model directory, or the name of a shipped model");
+  command.add_option("DATA", options.data, "Barcodes with a split column (CSV or TSV)");
+}
+
+void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
+  command.add_flag("--no-baselines", options.no_baselines, "Only the model's rows");
+  add_anchor_option(command, options.features.anchor);
+  add_marker_code_option(command, options.features.marker_code);
+  whole(command.add_option("--seed", options.seed, "Of everything random"), 0)
+      ->capture_default_str();
+  command.add_option("--json", options.json,
+                     "Write the table to this file as JSON; - for standard output, alone");
+  command.add_option("--report", options.report, "Write the table and a chart as HTML");
+  command.add_flag("--no-cache", options.no_cache,
+                   "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
+  add_compute_options(command, options.compute);
+  add_common_options(command);
+}
+
+}  // namespace barcodemae

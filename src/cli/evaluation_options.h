@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Options that the subcommands of `evaluate` share.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "cli/common_options.h"
+#include "evaluation/frozen_features.h"
+#include "report/report.h"
+
+namespace CLI {
+class App;
+}
+
+namespace barcodemae {
+
+struct EvaluationOptions {
+  std::string model, data, rank;
+  bool no_baselines = false, no_cache = false;
+  std::uint64_t seed = 1;
+  std::string json, report;
+  ComputeOptions compute;
+  FeatureOptions features;  ///< filled in by resolve()
+
+  /// Throws UserError when MODEL or DATA is missing; `advice` then says what else could be given.
+  /// Resolves and prints what will be used. Returns the model's directory.
+  std::filesystem::path resolve(Communicator& communicator, std::string_view advice);
+  /// --rank as a rank. Throws UserError for another word.
+  Rank checked_rank() const;
+
+  /// Refuses, before the work, --json and --report files that could not be written.
+  void require_writable_results(const Communicator& communicator) const;
+  /// Rank 0 prints the text and writes what --json and --report ask for.
+  void write_results(const Communicator& communicator, const std::string& text,
+                     const std::string& json_text,
+                     const std::function<Report()>& make_report) const;
+};
+
+/// MODEL and DATA; they come first in --help.
+void add_model_and_data(CLI::App& command, EvaluationOptions& options);
+/// --no-baselines … --device and the common options; they come last.
+void add_evaluation_options(CLI::App& command, EvaluationOptions& options);
+
+}  // namespace barcodemae

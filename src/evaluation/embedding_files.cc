@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/embedding_files.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace barcodemae {
+
+std::int64_t LabelledVectors::keep_labelled() {
+  std::int64_t kept = 0;
+  for (std::int64_t row = 0; row < vectors.rows; ++row) {
+    const std::int32_t label = labels[static_cast<std::size_t>(row)];
+    if (label < 0) continue;
+    if (kept < row) std::copy_n(vectors.row(row).data(), vectors.cols, vectors.row(kept).data());
+    labels[static_cast<std::size_t>(kept++)] = label;
+  }
+  const std::int64_t dropped = vectors.rows - kept;
+  vectors.rows = kept;
+  vectors.values.resize(static_cast<std::size_t>(kept * vectors.cols));
+  labels.resize(static_cast<std::size_t>(kept));
+  return dropped;
+}
+
+LabelledVectors read_embeddings(const EmbeddingFiles& files, Rank rank, LabelNumbers& numbers) {
+  LabelledVectors read{read_npy(files.vectors), {}};
+  const Matrix& vectors = read.vectors;
+  if (vectors.rows == 0 || vectors.cols == 0) {
+    throw UserError("{}: an array of shape ({}, {}): at least one vector is expected",
+                    files.vectors.string(), vectors.rows, vectors.cols);
+  }
+  const auto odd = std::find_if(vectors.values.begin(), vectors.values.end(),
+                                [](float value) { return !std::isfinite(value); });
+  if (odd != vectors.values.end()) {
+    throw UserError("{}: row {} holds a number that is not finite\nMake that vector again.",
+                    files.vectors.string(), (odd - vectors.values.begin()) / vectors.cols);
+  }
+  const std::vector<std::string> names = read_label_column(files.labels, rank);
+  if (static_cast<std::int64_t>(names.size()) != vectors.rows) {
+    throw UserError(
+        "{} has {} vectors, but {} has {} labelled rows\nOne row per vector, in the same "
+        "order, is expected.",
+        files.vectors.string(), vectors.rows, files.labels.string(), names.size());
+  }
+  for (const std::string& name : names) read.labels.push_back(numbers.number(name));
+  return read;
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/frozen_features.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "barcodemae_version.h"
+#include "base/error.h"
+#include "base/fingerprint.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "communication/collectives.h"
+#include "data/anchor.h"
+#include "data/splits.h"
+
+namespace barcodemae {
+
+Matrix FrozenEncoder::embed(const LabelledRecords& records) {
+  const std::string identity =
+      fmt::format("{} splits {} rank {}", identity_, records.splits, to_string(records.rank));
+  return cache_->get(identity, *communicator_, [&] {
+    if (!embedder_) embedder_.emplace(load_());
+    const Matrix own = embedder_->embed(
+        *data_, share_of(std::span<const std::int64_t>(records.records), *communicator_),
+        "embedding " + records.splits + ": " + name_);
+    return Matrix{records.size(), own.cols,
+                  concatenate(*communicator_, std::span<const float>(own.values))};
+  });
+}
+
+EvaluationData::EvaluationData(const std::filesystem::path& model,
+                               const std::filesystem::path& data, const FeatureOptions& options,
+                               Communicator& communicator)
+    : model_(model),
+      file_(data),
+      options_(options),
+      communicator_(communicator),
+      description_(read_model_description(model)),
+      cache_(options.cache) {
+  std::optional<MarkerProfile>& profile = description_.coder.profile;
+  profile = profile_to_read_by(options.anchor, profile);
+  data_ = Dataset::load(data, {.reader = {options.marker_code}});
+  if (const std::string summary = data_.report().summary(data.string()); !summary.empty()) {
+    log_message(summary);
+  }
+  anchor_by_model(profile, data_);
+  data_name_ = data_.fingerprint();
+  require_same(communicator, "the data they read (by fingerprint)", data_name_,
+               "All of them must see the same file.");
+  Fingerprint coder;
+  coder.add(BARCODEMAE_VERSION);
+  if (profile) coder.add(profile->to_json());
+  reading_ = coder.hex();
+}
+
+std::vector<std::string> EvaluationData::splits(const std::string& text,
+                                                std::string_view option) const {
+  if (!data_.has_splits()) {
+    throw UserError(
+        "{}: no split column\nA file with a column `split` is expected; embeddings made "
+        "elsewhere can be evaluated without one (see --help).",
+        file_.string());
+  }
+  std::vector<std::string> names = parse_splits(text, option);
+  const std::vector<std::string>& known = data_.split_names();
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw UserError("{} {}: no record of this split\nSplits of the file: {}", option, name,
+                    fmt::join(known, ", "));
+  }
+  return names;
+}
+
+LabelledRecords EvaluationData::labelled(const std::vector<std::string>& splits, Rank rank,
+                                         std::string_view option) const {
+  LabelledRecords found;
+  found.splits = splits.empty() ? "all" : fmt::format("{}", fmt::join(splits, "+"));
+  found.rank = rank;
+  for (std::int64_t record = 0; record < data_.size(); ++record) {
+    if (!splits.empty() &&
+        std::find(splits.begin(), splits.end(), data_.split(record)) == splits.end()) {
+      continue;
+    }
+    const std::int32_t label = data_.label(record, rank);
+    if (label < 0) {
+      ++found.unlabelled;
+    } else if (data_.tokens(record, description_.coder).ids.empty()) {
+      ++found.without_token;
+    } else {
+      found.records.push_back(record);
+      found.labels.push_back(label);
+    }
+  }
+  if (found.records.empty()) {
+    throw UserError(
+        "no record of split {} has a {} label\nName a split of the file with {}, and a rank it "
+        "has labels for with --rank.",
+        found.splits, to_string(rank), option);
+  }
+  if (found.unlabelled > 0) {
+    log_info("{}: {} records without a {} label are left out", found.splits,
+             format_count(found.unlabelled), to_string(rank));
+  }
+  if (found.without_token > 0) {
+    log_warn("{}: {} records without a whole k-mer are left out", found.splits,
+             format_count(found.without_token));
+  }
+  return found;
+}
+
+FrozenEncoder EvaluationData::encoder(std::string name, const std::string& weights,
+                                      DType precision) const {
+  FrozenEncoder made;
+  made.name_ = std::move(name);
+  made.identity_ = fmt::format("model {} data {} precision {} device {} reading {}", weights,
+                               data_name_, to_string(precision), options_.device, reading_);
+  made.data_ = &data_;
+  made.cache_ = &cache_;
+  made.communicator_ = &communicator_;
+  return made;
+}
+
+FrozenEncoder EvaluationData::trained(DType precision) const {
+  std::string name = model_.filename().empty() ? model_.parent_path().filename().string()
+                                               : model_.filename().string();
+  // What a precision costs is seen beside the same model in float32.
+  if (precision != options_.precision) name += fmt::format(", {}", to_string(precision));
+  FrozenEncoder made = encoder(std::move(name), model_fingerprint(model_), precision);
+  const EmbedderOptions embedder{
+      .precision = precision, .device = options_.device, .anchor = options_.anchor};
+  made.load_ = [this, embedder] { return Embedder::load(model_, embedder); };
+  return made;
+}
+
+FrozenEncoder EvaluationData::untrained(std::uint64_t seed) const {
+  FrozenEncoder made =
+      encoder("random-initialised encoder",
+              fmt::format("random {} {} {}", seed, fingerprint_file(model_ / "config.json"),
+                          fingerprint_file(model_ / "tokenizer.json")),
+              options_.precision);
+  const EmbedderOptions embedder{
+      .precision = options_.precision, .device = options_.device, .anchor = options_.anchor};
+  made.load_ = [this, embedder, seed] { return Embedder::random(description_, seed, embedder); };
+  return made;
+}
+
+}  // namespace barcodemae
