@@ -222,7 +222,7 @@ LinearProbe LinearProbe::train(const LabelledRows& train, const LabelledRows& va
   probe.scale_ = fit_scale(train.vectors, order, options.scaling);
   const std::size_t cols = probe.scale_.size() + 1;
   probe.weights_.resize(probe.classes_.size() * cols);
-  if (options.start == LinearProbeOptions::Start::kUniform) {
+  if (options.start == LinearProbeOptions::Start::kUniformRandom) {
     const double bound = 1 / std::sqrt(static_cast<double>(probe.scale_.size()));
     RandomSequence random(options.seed, Stream::kInitialisation);
     for (float& weight : probe.weights_) {

@@ -27,12 +27,12 @@ struct LinearProbeOptions {
     kGlobal,      ///< the same with one mean and one standard deviation for all features
   };
   enum class Start {
-    kZeros,
-    kUniform,  ///< U(±1/√features), bias too: what PyTorch's nn.Linear begins with
+    kFromZero,
+    kUniformRandom,  ///< U(±1/√features), bias too: what PyTorch's nn.Linear begins with
   };
   Optimiser optimiser = Optimiser::kAdamW;
   Scaling scaling = Scaling::kPerFeature;
-  Start start = Start::kZeros;
+  Start start = Start::kFromZero;
   double learning_rate = 1e-3;
   double weight_decay = 1e-2;  ///< AdamW: decoupled; SGD: added to the gradient. Of the bias too
   double momentum = 0.95;      ///< of kSgd
@@ -41,7 +41,7 @@ struct LinearProbeOptions {
   /// Ends after so many epochs without a better accuracy on the validation rows, and keeps the best
   /// epoch's weights; 0: always runs to the end and keeps the last.
   int patience = 3;
-  std::uint64_t seed = 1;  ///< of the order of rows and of kUniform
+  std::uint64_t seed = 1;  ///< of the order of rows and of kUniformRandom
 };
 
 /// One epoch of training.

@@ -36,6 +36,7 @@ enum class Stream : std::uint32_t {
   kInitialisation = 3,
   kSplit = 4,
   kSimulate = 5,
+  kInferenceMask = 16,
   kDropout = 0x1000,
 };
 

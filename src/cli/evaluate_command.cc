@@ -12,8 +12,9 @@ void add_evaluate_command(CLI::App& application, Communicator& communicator) {
   evaluate->footer(
       "Example:\n"
       "  barcodemae evaluate knn coi-small barcodes.csv --keys train --queries test_unseen\n"
-      "barcodemae evaluate knn --help shows its options.");
+      "barcodemae evaluate knn --help, barcodemae evaluate linear --help show their options.");
   add_evaluate_knn_command(*evaluate, communicator);
+  add_evaluate_linear_command(*evaluate, communicator);
 }
 
 }  // namespace barcodemae
