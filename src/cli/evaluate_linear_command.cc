@@ -118,7 +118,7 @@ void add_options(CLI::App& command, LinearCommandOptions& options) {
   within(command
              .add_option("--lr", options.learning_rates,
                          "Learning rates to try, by commas; the best on --val counts. Default: "
-                         "0.001; reference: 1")
+                         "0.003,0.01; reference: 1")
              ->delimiter(','),
          1e-9, 1000);
   within(command.add_option("--weight-decay", options.weight_decay,

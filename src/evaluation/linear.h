@@ -23,7 +23,7 @@ struct LinearOptions {
   /// What is trained, but for the learning rate; reference_protocol() for BarcodeBERT's.
   LinearProbeOptions probe;
   /// Each is tried; the best on `val` is reported, of equal ones the first.
-  std::vector<double> learning_rates = {1e-3};
+  std::vector<double> learning_rates = {0.003, 0.01};
   bool baselines = true;  ///< add random encoder and k-mer counts
   int baseline_kmer = 6;
   std::uint64_t seed = 1;  ///< of the random-initialised encoder
