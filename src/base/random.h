@@ -38,6 +38,7 @@ enum class Stream : std::uint32_t {
   kSimulate = 5,
   kReplacement = 6,
   kLayout = 16,  ///< UMAP: negative samples; step = epoch, index = vertex
+  kInferenceMask = 17,
   kDropout = 0x1000,
 };
 

@@ -17,14 +17,19 @@
 
 namespace barcodemae {
 
-Matrix FrozenEncoder::embed(const LabelledRecords& records) {
-  const std::string identity =
+Matrix FrozenEncoder::embed(const LabelledRecords& records, const InferenceMask& mask) {
+  std::string identity =
       fmt::format("{} splits {} rank {}", identity_, records.splits, to_string(records.rank));
+  std::string what = "embedding " + records.splits + ": " + name_;
+  if (mask.kind != InferenceMask::Kind::kNone) {
+    identity += fmt::format(" mask {} seed {}", mask.name(), mask.seed);
+    what += ", " + mask.name();
+  }
   return cache_->get(identity, *communicator_, [&] {
     if (!embedder_) embedder_.emplace(load_());
     const Matrix own = embedder_->embed(
-        *data_, share_of(std::span<const std::int64_t>(records.records), *communicator_),
-        "embedding " + records.splits + ": " + name_);
+        *data_, share_of(std::span<const std::int64_t>(records.records), *communicator_), what,
+        mask);
     return Matrix{records.size(), own.cols,
                   concatenate(*communicator_, std::span<const float>(own.values))};
   });

@@ -47,7 +47,7 @@ class FrozenEncoder {
   /// A name for the row of a table.
   const std::string& name() const { return name_; }
   /// Vectors [records, width] in their order. Collective: each process embeds its share.
-  Matrix embed(const LabelledRecords& records);
+  Matrix embed(const LabelledRecords& records, const InferenceMask& mask = {});
 
  private:
   friend class EvaluationData;

@@ -17,6 +17,9 @@
 #include "base/progress.h"
 #include "communication/collectives.h"
 #include "data/anchor.h"
+#include "evaluation/class_table.h"
+#include "evaluation/questions.h"
+#include "evaluation/scores_json.h"
 
 namespace barcodemae {
 namespace {
@@ -27,21 +30,20 @@ constexpr int kBaselineKmer = 6;
 class Judge {
  public:
   Judge(std::vector<std::int32_t> key_labels, std::vector<std::int32_t> query_labels,
-        std::int32_t classes)
+        std::int32_t classes, int neighbours, const VoteOptions& votes)
       : key_labels_(std::move(key_labels)),
         query_labels_(std::move(query_labels)),
-        known_(static_cast<std::size_t>(classes), false) {
-    for (const std::int32_t label : key_labels_) {
-      if (label >= 0) known_[static_cast<std::size_t>(label)] = true;
-    }
-  }
+        known_(known_labels(key_labels_, classes)),
+        neighbours_(static_cast<std::size_t>(neighbours)),
+        votes_(votes) {}
 
-  ClassificationScores scores(const std::vector<Neighbour>& nearest) const {
+  int neighbours() const { return static_cast<int>(neighbours_); }
+
+  /// `nearest` has `each` keys of every query.
+  ClassificationScores scores(std::span<const Neighbour> nearest, std::size_t each) const {
     std::vector<std::int32_t> predicted;
-    predicted.reserve(nearest.size());
-    for (const Neighbour& neighbour : nearest) {
-      predicted.push_back(neighbour.key < 0 ? -1
-                                            : key_labels_[static_cast<std::size_t>(neighbour.key)]);
+    for (std::size_t begin = 0; begin < nearest.size(); begin += each) {
+      predicted.push_back(winner(nearest.subspan(begin, each), key_labels_, votes_));
     }
     return score_predictions(query_labels_, predicted, known_);
   }
@@ -49,6 +51,8 @@ class Judge {
  private:
   std::vector<std::int32_t> key_labels_, query_labels_;
   std::vector<bool> known_;
+  std::size_t neighbours_;
+  VoteOptions votes_;
 };
 
 class Stopwatch {
@@ -61,18 +65,18 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// `search` answers this process's share of the queries.
+/// `search` answers this process's share of the queries, each with so many neighbours.
 template <typename Search>
-KnnRow judged_row(const std::string& name, const Judge& judge, Communicator& communicator,
-                  const Search& search) {
+KnnRow judged_row(const std::string& name, const Judge& judge, int neighbours,
+                  Communicator& communicator, const Search& search) {
   const Stopwatch stopwatch;
   const std::vector<Neighbour> nearest =
       concatenate(communicator, std::span<const Neighbour>(search()));
   KnnRow row;
   row.name = name;
   row.queries_per_second =
-      static_cast<double>(nearest.size()) / std::max(1e-9, stopwatch.seconds());
-  row.scores = judge.scores(nearest);
+      static_cast<double>(nearest.size()) / neighbours / std::max(1e-9, stopwatch.seconds());
+  row.scores = judge.scores(nearest, static_cast<std::size_t>(neighbours));
   return row;
 }
 
@@ -86,13 +90,15 @@ RowSource rows_of(const Matrix& matrix, const Share& share) {
 
 /// One row for the vectors as they are, and one with the keys' mean subtracted from both sides.
 void add_vector_rows(KnnResult& result, const std::string& name, const Judge& judge, Matrix keys,
-                     Matrix queries, bool centre, Communicator& communicator) {
+                     Matrix queries, bool centre, Communicator& communicator,
+                     const InferenceMask& mask = {}) {
   const auto add = [&](const std::string& row_name) {
-    KnnRow row = judged_row(row_name, judge, communicator, [&] {
+    KnnRow row = judged_row(row_name, judge, judge.neighbours(), communicator, [&] {
       return nearest_by_cosine(RowSource::of(keys),
-                               rows_of(queries, share_of(queries.rows, communicator)), 1,
-                               "search: " + row_name);
+                               rows_of(queries, share_of(queries.rows, communicator)),
+                               judge.neighbours(), "search: " + row_name);
     });
+    row.mask = mask;
     row.effective_rank = effective_rank(keys);
     result.rows.push_back(std::move(row));
   };
@@ -104,6 +110,21 @@ void add_vector_rows(KnnResult& result, const std::string& name, const Judge& ju
   add(name + ", centred");
 }
 
+KnnResult begun(const KnnOptions& options) {
+  KnnResult result;
+  result.rank = options.rank;
+  result.neighbours = options.neighbours;
+  result.votes = options.votes;
+  result.keys_masked = options.mask_keys;
+  return result;
+}
+
+void require_keys(int neighbours, std::int64_t keys, const std::string& where) {
+  if (neighbours <= keys) return;
+  throw UserError("--k {}: there are only {} labelled keys ({})\nAsk for fewer neighbours.",
+                  neighbours, format_count(keys), where);
+}
+
 }  // namespace
 
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data_file,
@@ -111,30 +132,32 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
   EvaluationData evaluation(model, data_file, options.features, communicator);
   const auto key_splits = evaluation.splits(options.keys, "--keys");
   const auto query_splits = evaluation.splits(options.queries, "--queries");
-  for (const std::string& split : query_splits) {
-    if (std::find(key_splits.begin(), key_splits.end(), split) == key_splits.end()) continue;
-    throw UserError(
-        "--keys {} --queries {}: {} is in both, and each of its records would find itself\n"
-        "Name different splits.",
-        options.keys, options.queries, split);
-  }
+  require_apart(key_splits, query_splits,
+                fmt::format("--keys {} --queries {}", options.keys, options.queries),
+                "each of its records would find itself");
   const LabelledRecords keys = evaluation.labelled(key_splits, options.rank, "--keys");
   const LabelledRecords queries = evaluation.labelled(query_splits, options.rank, "--queries");
-  KnnResult result{options.rank,
-                   options.keys,
-                   options.queries,
-                   keys.size(),
-                   queries.size(),
-                   keys.left_out() + queries.left_out(),
-                   {},
-                   {}};
   Dataset& data = evaluation.data();
-  const Judge judge(keys.labels, queries.labels, data.label_count(options.rank));
+  KnnResult result = begun(options);
+  result.keys = options.keys;
+  result.queries = options.queries;
+  result.key_count = keys.size();
+  result.query_count = queries.size();
+  result.left_out = keys.left_out() + queries.left_out();
+  result.label_names = label_names(data, options.rank);
+  require_question({"keys " + options.keys, keys.labels},
+                   {"queries " + options.queries, queries.labels}, options.rank,
+                   result.label_names);
+  require_keys(options.neighbours, keys.size(), options.keys);
+  const Judge judge(keys.labels, queries.labels, data.label_count(options.rank), options.neighbours,
+                    options.votes);
 
-  const auto add_encoder = [&](FrozenEncoder encoder) {
-    Matrix key_vectors = encoder.embed(keys);
-    add_vector_rows(result, encoder.name(), judge, std::move(key_vectors), encoder.embed(queries),
-                    options.centre, communicator);
+  const auto add_encoder = [&](FrozenEncoder encoder, const InferenceMask& mask = {}) {
+    const bool is_masked = mask.kind != InferenceMask::Kind::kNone;
+    Matrix key_vectors = encoder.embed(keys, options.mask_keys ? mask : InferenceMask{});
+    add_vector_rows(result, encoder.name() + (is_masked ? ", " + mask.name() : ""), judge,
+                    std::move(key_vectors), encoder.embed(queries, mask), options.centre,
+                    communicator, mask);
   };
   add_encoder(evaluation.trained());
   if (options.features.precision == DType::kInt8) {
@@ -142,13 +165,22 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
     result.int8_difference =
         result.rows.front().scores.accuracy - result.rows[result.rows.size() / 2].scores.accuracy;
   }
+  for (const InferenceMask& mask : options.masks) add_encoder(evaluation.trained(), mask);
+  if (std::any_of(options.masks.begin(), options.masks.end(), [](const InferenceMask& mask) {
+        return mask.kind != InferenceMask::Kind::kDrop;
+      })) {
+    log_info(
+        "[MASK] at inference is row {} of the encoder's word table: what training left there, or, "
+        "in a masked autoencoder whose encoder never sees [MASK], what initialisation did",
+        KmerVocabulary::kMask);
+  }
   if (!options.baselines) return result;
 
   add_encoder(evaluation.untrained(options.seed));
   const auto own_queries = share_of(std::span<const std::int64_t>(queries.records), communicator);
-  result.rows.push_back(judged_row("6-mer counts", judge, communicator, [&] {
+  result.rows.push_back(judged_row("6-mer counts", judge, judge.neighbours(), communicator, [&] {
     return nearest_by_cosine(kmer_count_rows(data, keys.records, kBaselineKmer),
-                             kmer_count_rows(data, own_queries, kBaselineKmer), 1,
+                             kmer_count_rows(data, own_queries, kBaselineKmer), judge.neighbours(),
                              "search: 6-mer counts");
   }));
   std::optional<MarkerProfile> profile = evaluation.profile();
@@ -156,7 +188,8 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
   if (profile) {
     const AlignedSequences aligned_keys(data, keys.records, *profile);
     const AlignedSequences aligned_queries(data, own_queries, *profile);
-    result.rows.push_back(judged_row("aligned identity", judge, communicator, [&] {
+    const char* name = options.neighbours == 1 ? "aligned identity" : "aligned identity, 1-NN";
+    result.rows.push_back(judged_row(name, judge, 1, communicator, [&] {
       return AlignedSequences::nearest(aligned_keys, aligned_queries, "search: aligned identity");
     }));
   } else {
@@ -172,31 +205,42 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
   LabelledVectors queries = read_embeddings(query_files, options.rank, numbers);
   const std::int64_t left_out = keys.keep_labelled();
   if (left_out > 0) log_info("{} keys without a label are left out", format_count(left_out));
-  if (keys.vectors.rows == 0) {
-    throw UserError("{}: no key has a {} label", key_files.labels.string(),
-                    to_string(options.rank));
-  }
   if (keys.vectors.cols != queries.vectors.cols) {
     throw UserError("{} has {} columns, {} has {}\nKeys and queries must come from the same model.",
                     key_files.vectors.string(), keys.vectors.cols, query_files.vectors.string(),
                     queries.vectors.cols);
   }
-  KnnResult result{options.rank,
-                   key_files.vectors.string(),
-                   query_files.vectors.string(),
-                   keys.vectors.rows,
-                   queries.vectors.rows,
-                   left_out,
-                   {},
-                   {}};
-  const Judge judge(std::move(keys.labels), std::move(queries.labels), numbers.count());
+  KnnResult result = begun(options);
+  result.keys = key_files.vectors.string();
+  result.queries = query_files.vectors.string();
+  result.key_count = keys.vectors.rows;
+  result.query_count = queries.vectors.rows;
+  result.left_out = left_out;
+  result.label_names = numbers.names();
+  require_question({key_files.labels.string() + ": keys", keys.labels},
+                   {query_files.labels.string() + ": queries", queries.labels}, options.rank,
+                   result.label_names);
+  require_keys(options.neighbours, keys.vectors.rows, key_files.vectors.string());
+  warn_of_shared_ids(key_files.labels, query_files.labels);
+  const Judge judge(std::move(keys.labels), std::move(queries.labels), numbers.count(),
+                    options.neighbours, options.votes);
   add_vector_rows(result, key_files.vectors.stem().string(), judge, std::move(keys.vectors),
                   std::move(queries.vectors), options.centre, communicator);
-  if (result.rows.front().scores.queries == 0) {
-    throw UserError("{}: no query has a {} label", query_files.labels.string(),
-                    to_string(options.rank));
-  }
   return result;
+}
+
+std::string KnnResult::method() const {
+  std::string text = fmt::format("cosine {}-NN", neighbours);
+  if (neighbours > 1 && votes.votes == Votes::kSoftmax) {
+    text += fmt::format(", softmax votes at temperature {}", votes.temperature);
+  }
+  return text;
+}
+
+std::string KnnResult::class_table() const {
+  std::vector<std::pair<std::string_view, const ClassificationScores*>> all;
+  for (const KnnRow& row : rows) all.emplace_back(row.name, &row.scores);
+  return class_table_csv(all, label_names);
 }
 
 std::string KnnResult::to_json() const {
@@ -208,18 +252,21 @@ std::string KnnResult::to_json() const {
   json["key_count"] = key_count;
   json["query_count"] = query_count;
   json["left_out"] = left_out;
+  json["k"] = neighbours;
+  json["votes"] = votes.votes == Votes::kUniform ? "uniform" : "softmax";
+  if (votes.votes == Votes::kSoftmax) json["temperature"] = votes.temperature;
   if (int8_difference) json["int8_minus_float32"] = *int8_difference;
   json["rows"] = nlohmann::ordered_json::array();
   for (const KnnRow& row : rows) {
     nlohmann::ordered_json entry;
     entry["name"] = row.name;
-    entry["accuracy"] = row.scores.accuracy;
-    entry["balanced_accuracy"] = row.scores.balanced_accuracy;
-    entry["macro_f1"] = row.scores.macro_f1;
-    entry["queries"] = row.scores.queries;
-    entry["correct"] = row.scores.correct;
-    entry["unlabelled"] = row.scores.unlabelled;
-    entry["label_not_among_keys"] = row.scores.unreachable;
+    add_scores(entry, row.scores);
+    if (row.mask.kind != InferenceMask::Kind::kNone) {
+      entry["inference_mask"] = {{"kind", to_string(row.mask.kind)},
+                                 {"rate", row.mask.rate},
+                                 {"seed", row.mask.seed},
+                                 {"keys_too", keys_masked}};
+    }
     entry["effective_rank_of_keys"] =
         row.effective_rank ? nlohmann::ordered_json(*row.effective_rank) : nlohmann::ordered_json();
     entry["queries_per_second"] = row.queries_per_second;
@@ -230,7 +277,7 @@ std::string KnnResult::to_json() const {
 
 std::string KnnResult::to_text() const {
   std::string text =
-      fmt::format("{} by cosine 1-NN: {} queries ({}) against {} keys ({})\n", to_string(rank),
+      fmt::format("{} by {}: {} queries ({}) against {} keys ({})\n", to_string(rank), method(),
                   format_count(query_count), queries, format_count(key_count), keys);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;
@@ -243,14 +290,16 @@ std::string KnnResult::to_text() const {
   }
   std::size_t width = 4;
   for (const KnnRow& row : rows) width = std::max(width, row.name.size());
-  text += fmt::format("{:<{}}  accuracy %  balanced %  macro F1 %  effective rank  queries/s\n", "",
-                      width);
+  text += fmt::format(
+      "{:<{}}  accuracy %  balanced %  macro F1 %  weighted F1 %  effective rank  queries/s\n", "",
+      width);
   for (const KnnRow& row : rows) {
-    text += fmt::format("{:<{}}  {:>10.2f}  {:>10.2f}  {:>10.2f}  {:>14}  {:>9}\n", row.name, width,
-                        100 * row.scores.accuracy, 100 * row.scores.balanced_accuracy,
-                        100 * row.scores.macro_f1,
-                        row.effective_rank ? fmt::format("{:.1f}", *row.effective_rank) : "-",
-                        format_count(std::llround(row.queries_per_second)));
+    text +=
+        fmt::format("{:<{}}  {:>10.2f}  {:>10.2f}  {:>10.2f}  {:>13.2f}  {:>14}  {:>9}\n", row.name,
+                    width, 100 * row.scores.accuracy, 100 * row.scores.balanced_accuracy,
+                    100 * row.scores.macro_f1, 100 * row.scores.weighted_f1,
+                    row.effective_rank ? fmt::format("{:.1f}", *row.effective_rank) : "-",
+                    format_count(std::llround(row.queries_per_second)));
   }
   if (int8_difference) {
     text += fmt::format("int8 against f32: {:+.2f} points of accuracy\n", 100 * *int8_difference);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
@@ -36,9 +37,11 @@ std::vector<std::string> accepted_names(Rank rank) {
   return names;
 }
 
-}  // namespace
-
-std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank) {
+/// A column of a TSV; nothing when it has none of the accepted names. `header` gets the names it
+/// has.
+std::optional<std::vector<std::string>> read_column(const std::filesystem::path& file,
+                                                    const std::vector<std::string>& accepted,
+                                                    std::vector<std::string>& header) {
   std::ifstream stream(file);
   std::string line;
   if (!stream || !read_line(stream, line)) {
@@ -47,20 +50,12 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
   }
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
-  const std::vector<std::string> header = split_tabs(line);
-  const std::vector<std::string> accepted = accepted_names(rank);
+  header = split_tabs(line);
   const auto found = std::find_first_of(header.begin(), header.end(), accepted.begin(),
                                         accepted.end(), equals_ignoring_case);
-  if (found == header.end()) {
-    constexpr std::size_t kShown = 12;
-    const std::vector<std::string> shown(header.begin(),
-                                         header.begin() + std::min(header.size(), kShown));
-    throw UserError("{}:1: no column named {}\nIt has, between tabs: {}{}", file.string(),
-                    fmt::join(accepted, " or "), fmt::join(shown, ", "),
-                    header.size() > kShown ? ", …" : "");
-  }
+  if (found == header.end()) return std::nullopt;
   const auto column = static_cast<std::size_t>(found - header.begin());
-  std::vector<std::string> labels;
+  std::vector<std::string> values;
   for (std::int64_t number = 2; read_line(stream, line); ++number) {
     const std::vector<std::string> cells = split_tabs(line);
     if (line.empty() && header.size() > 1 && stream.peek() == std::ifstream::traits_type::eof()) {
@@ -70,15 +65,46 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
       throw UserError("{}:{}: {} columns, but the header has {}", file.string(), number,
                       cells.size(), header.size());
     }
-    const std::string_view label = trim(cells[column]);
-    labels.emplace_back(is_missing_label(label) ? std::string_view() : label);
+    values.emplace_back(trim(cells[column]));
   }
-  return labels;
+  return values;
+}
+
+}  // namespace
+
+std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank) {
+  const std::vector<std::string> accepted = accepted_names(rank);
+  std::vector<std::string> header;
+  auto labels = read_column(file, accepted, header);
+  if (!labels) {
+    constexpr std::size_t kShown = 12;
+    const std::vector<std::string> shown(header.begin(),
+                                         header.begin() + std::min(header.size(), kShown));
+    throw UserError("{}:1: no column named {}\nIt has, between tabs: {}{}", file.string(),
+                    fmt::join(accepted, " or "), fmt::join(shown, ", "),
+                    header.size() > kShown ? ", …" : "");
+  }
+  for (std::string& label : *labels) {
+    if (is_missing_label(label)) label.clear();
+  }
+  return *std::move(labels);
+}
+
+std::vector<std::string> read_ids(const std::filesystem::path& file) {
+  std::vector<std::string> header;
+  return read_column(file, {"id", "processid", "sampleid"}, header)
+      .value_or(std::vector<std::string>());
 }
 
 std::int32_t LabelNumbers::number(const std::string& name) {
   if (name.empty()) return -1;
   return numbers_.try_emplace(name, count()).first->second;
+}
+
+std::vector<std::string> LabelNumbers::names() const {
+  std::vector<std::string> names(numbers_.size());
+  for (const auto& [name, number] : numbers_) names[static_cast<std::size_t>(number)] = name;
+  return names;
 }
 
 }  // namespace barcodemae

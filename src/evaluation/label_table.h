@@ -19,11 +19,17 @@ namespace barcodemae {
 /// (naming its line).
 std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank);
 
+/// The column `id` (or processid, sampleid), one per data row; empty when there is no such column.
+/// Throws UserError when the file cannot be read or a row has too few columns.
+std::vector<std::string> read_ids(const std::filesystem::path& file);
+
 /// Label names as numbers, shared by keys and queries; −1 for the empty name.
 class LabelNumbers {
  public:
   std::int32_t number(const std::string& name);
   std::int32_t count() const { return static_cast<std::int32_t>(numbers_.size()); }
+  /// By number.
+  std::vector<std::string> names() const;
 
  private:
   std::unordered_map<std::string, std::int32_t> numbers_;

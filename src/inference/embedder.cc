@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "data/anchor.h"
 #include "data/batch.h"
+#include "ops/ops.h"
 
 namespace barcodemae {
 namespace {
@@ -55,6 +56,21 @@ std::vector<std::span<const std::int32_t>> split_by_tokens(
   return batches;
 }
 
+/// Rows of a batch that are pooled, of each sequence some.
+struct PooledRows {
+  std::vector<std::int32_t> rows, positions;
+  std::vector<std::int32_t> begins{0};
+
+  void append(std::span<const std::int32_t> tokens, const TokenSequence& sequence,
+              std::int32_t first_row) {
+    for (const std::int32_t token : tokens) {
+      rows.push_back(first_row + token);
+      positions.push_back(sequence.positions[index(token)]);
+    }
+    begins.push_back(static_cast<std::int32_t>(rows.size()));
+  }
+};
+
 }  // namespace
 
 struct Embedder::State {
@@ -92,10 +108,17 @@ struct Embedder::State {
     backend->refresh_weights(*own_parameters, options.precision, /*backward=*/false);
   }
 
-  Tensor run(const PackedBatch& batch) {
+  /// Vectors [sequences, width]; means over the rows of `pooled`, or over all.
+  Tensor run(const PackedBatch& batch, const PooledRows* pooled) {
     Context context{*backend, *arena, nullptr, backend->activation_type(options.precision)};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
-    return encoder->embed(context, context.upload(batch.ids), segments);
+    const View ids = context.upload(batch.ids);
+    if (pooled == nullptr) return encoder->embed(context, ids, segments);
+    const Tensor hidden = (*encoder)(context, ids, segments);
+    const Tensor rows = ops::gather_rows(context, hidden, context.upload(pooled->rows));
+    context.discard(hidden);
+    return ops::mean_pool(context, rows,
+                          make_segments(context, pooled->begins, batch.records, pooled->positions));
   }
 };
 
@@ -134,6 +157,12 @@ const ModelDescription& Embedder::description() const { return state_->descripti
 
 Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
                        const std::function<void(std::int64_t done)>& progress) {
+  return embed(sequences, {}, progress);
+}
+
+Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
+                       const std::vector<std::vector<std::int32_t>>& pooled,
+                       const std::function<void(std::int64_t done)>& progress) {
   Matrix result;
   result.rows = static_cast<std::int64_t>(sequences.size());
   result.cols = width();
@@ -141,10 +170,16 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
 
   const std::vector<std::int32_t> order = by_length(sequences);
   const auto batches = split_by_tokens(sequences, order, state_->options.batch_tokens);
-  const auto pack = [&](std::span<const std::int32_t> batch) {
+  const auto run = [&](std::span<const std::int32_t> batch) {
     PackedBatch packed;
-    for (const std::int32_t i : batch) packed.append(sequences[index(i)], i);
-    return packed;
+    PooledRows rows;
+    for (const std::int32_t i : batch) {
+      if (!pooled.empty()) {
+        rows.append(pooled[index(i)], sequences[index(i)], packed.begins.back());
+      }
+      packed.append(sequences[index(i)], i);
+    }
+    return state_->run(packed, pooled.empty() ? nullptr : &rows);
   };
 
   // Every batch is run dry first, so that memory is taken (or refused) once and before any work.
@@ -152,7 +187,7 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
   std::size_t needed = 0;
   for (const auto batch : batches) {
     arena.begin_measuring();
-    state_->run(pack(batch));
+    run(batch);
     needed = std::max(needed, arena.end_measuring());
   }
   arena.reserve(needed);
@@ -160,9 +195,9 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
   auto done = static_cast<std::int64_t>(sequences.size() - order.size());
   std::vector<float> vectors;
   for (const auto batch : batches) {
-    const Tensor pooled = state_->run(pack(batch));
-    vectors.resize(index(pooled.view.size()));
-    state_->backend->download(vectors.data(), pooled.view);
+    const Tensor means = run(batch);
+    vectors.resize(index(means.view.size()));
+    state_->backend->download(vectors.data(), means.view);
     arena.rewind();
     for (std::size_t n = 0; n < batch.size(); ++n)
       std::copy_n(vectors.data() + n * index(result.cols), result.cols,
@@ -174,20 +209,27 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
 }
 
 Matrix Embedder::embed(const Dataset& data, std::span<const std::int64_t> records,
-                       const std::string& progress_title) {
+                       const std::string& progress_title, const InferenceMask& mask) {
   const SequenceCoder& coder = state_->description.coder;
   const auto count = static_cast<std::int64_t>(records.size());
   std::vector<TokenSequence> sequences(records.size());
+  std::vector<std::vector<std::int32_t>> pooled;
+  if (mask.kind == InferenceMask::Kind::kOnlyMasked) pooled.resize(records.size());
   parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
     for (std::int64_t i = piece * kPiece; i < std::min(count, (piece + 1) * kPiece); ++i) {
       const std::int64_t record = records[index(i)];
       sequences[index(i)] = coder.profile && !data.anchored() ? coder.encode(data.sequence(record))
                                                               : data.tokens(record, coder);
+      if (mask.kind == InferenceMask::Kind::kNone) continue;
+      MaskedSequence hidden =
+          masked(sequences[index(i)], coder.tokenizer.vocabulary(), mask, data.id(record));
+      sequences[index(i)] = std::move(hidden.tokens);
+      if (!pooled.empty()) pooled[index(i)] = std::move(hidden.pooled);
     }
   });
-  if (progress_title.empty()) return embed(sequences);
+  if (progress_title.empty()) return embed(sequences, pooled, {});
   Progress progress(progress_title, "barcodes", count);
-  Matrix result = embed(sequences, [&](std::int64_t done) { progress.update(done); });
+  Matrix result = embed(sequences, pooled, [&](std::int64_t done) { progress.update(done); });
   progress.finish();
   return result;
 }

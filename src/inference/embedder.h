@@ -13,6 +13,7 @@
 #include "data/dataset.h"
 #include "formats/model_directory.h"
 #include "formats/npy.h"
+#include "inference/inference_mask.h"
 #include "nn/encoder.h"
 #include "tensor/context.h"
 
@@ -52,13 +53,19 @@ class Embedder {
   Matrix embed(const std::vector<TokenSequence>& sequences,
                const std::function<void(std::int64_t done)>& progress = {});
   /// Records of a data set, in the order given. If the model has a profile, the data set is read by
-  /// its placements when it is anchored, and each record is placed here when it is not.
+  /// its placements when it is anchored, and each record is placed here when it is not. With a
+  /// mask, the vector is the mean that the mask says, of what the encoder makes of the masked
+  /// sequence.
   Matrix embed(const Dataset& data, std::span<const std::int64_t> records,
-               const std::string& progress_title = {});
+               const std::string& progress_title = {}, const InferenceMask& mask = {});
 
  private:
   struct State;
   explicit Embedder(std::unique_ptr<State> state);
+  /// `pooled`: of each sequence, the tokens in its mean; empty: all tokens of all sequences.
+  Matrix embed(const std::vector<TokenSequence>& sequences,
+               const std::vector<std::vector<std::int32_t>>& pooled,
+               const std::function<void(std::int64_t done)>& progress);
   std::unique_ptr<State> state_;
 };
 

@@ -32,9 +32,10 @@ class EmbeddingsMadeElsewhere : public testing::Test {
     std::ofstream(made.labels) << labels;
     return made;
   }
-  std::string refusal(const EmbeddingFiles& keys, const EmbeddingFiles& queries) {
+  std::string refusal(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
+                      const KnnOptions& options = {}) {
     try {
-      evaluate_knn(keys, queries, {}, alone_);
+      evaluate_knn(keys, queries, options, alone_);
     } catch (const UserError& error) {
       return error.what();
     }
@@ -86,6 +87,37 @@ TEST_F(EmbeddingsMadeElsewhere, RowsWithoutALabelAnswerNothing) {
   EXPECT_EQ(result.rows[0].scores.correct, 1);
 }
 
+TEST_F(EmbeddingsMadeElsewhere, SeveralNeighboursVote) {
+  // By angle from the query: Bus, Aus, Aus.
+  const auto keys =
+      files("k", {4, 2, {1, 0.1f, 1, 0.4f, 1, 0.5f, -1, 0}}, "genus\nBus\nAus\nAus\nBus\n");
+  const auto queries = files("q", {1, 2, {1, 0}}, "genus\nAus\n");
+  const auto correct = [&](int k, VoteOptions votes) {
+    KnnOptions options;
+    options.neighbours = k;
+    options.votes = votes;
+    const KnnResult result = evaluate_knn(keys, queries, options, alone_);
+    EXPECT_EQ(nlohmann::json::parse(result.to_json())["k"], k);
+    return result.rows[0].scores.correct;
+  };
+  EXPECT_EQ(correct(1, {}), 0);
+  EXPECT_EQ(correct(2, {}), 0) << "a tie goes to the nearest";
+  EXPECT_EQ(correct(3, {}), 1);
+  EXPECT_EQ(correct(4, {}), 0);
+  EXPECT_EQ(correct(4, {Votes::kSoftmax, 1}), 1) << "the farthest key counts least";
+  EXPECT_EQ(correct(3, {Votes::kSoftmax, 0.02}), 0) << "the nearest key counts most";
+}
+
+TEST_F(EmbeddingsMadeElsewhere, EveryClassIsInTheTable) {
+  const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\nAus\n\"Bus\", a\n");
+  const auto queries = files("q", {3, 2, {1, 0, 1, 0, 0, 1}}, "genus\nAus\n\"Bus\", a\nCus\n");
+  EXPECT_EQ(evaluate_knn(keys, queries, {}, alone_).class_table(),
+            "features,class,support,predicted,precision,recall,f1\n"
+            "k,\"\"\"Bus\"\", a\",1,1,0.000000,0.000000,0.000000\n"
+            "k,Aus,1,2,0.500000,1.000000,0.666667\n"
+            "k,Cus,1,0,0.000000,0.000000,0.000000\n");
+}
+
 TEST_F(EmbeddingsMadeElsewhere, MismatchesAreNamed) {
   const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nBus\n");
   EXPECT_THAT(refusal(keys, files("short", {2, 2, {1, 0, 0, 1}}, "genus\nAus\n")),
@@ -97,7 +129,16 @@ TEST_F(EmbeddingsMadeElsewhere, MismatchesAreNamed) {
   EXPECT_THAT(refusal(keys, files("no-column", {1, 2, {1, 0}}, "id\tfamily\n1\tA\n")),
               HasSubstr("no column named genus"));
   EXPECT_THAT(refusal(keys, files("unlabelled", {1, 2, {1, 0}}, "genus\n\n")),
-              HasSubstr("no query has a genus label"));
+              HasSubstr("queries: none has a genus label"));
+  EXPECT_THAT(refusal(files("one", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nAus\n"), keys),
+              HasSubstr("keys: all have the same genus, Aus"));
+  EXPECT_THAT(refusal(keys, files("other", {1, 2, {1, 0}}, "genus\nCus\n")),
+              HasSubstr("queries: not one has a genus that occurs among"));
+  KnnOptions many;
+  many.neighbours = 3;
+  EXPECT_THAT(refusal(keys, keys, many), HasSubstr("--k 3: there are only 2 labelled keys"));
+  const auto named = files("named", {2, 2, {1, 0, 0, 1}}, "id\tgenus\na\tAus\nb\tBus\n");
+  EXPECT_THAT(refusal(named, named), HasSubstr("every id of"));
 }
 
 TEST_F(EmbeddingsMadeElsewhere, LabelColumnsHaveAliases) {

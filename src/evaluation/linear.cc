@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/linear.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "analysis/kmer_counts.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "evaluation/class_table.h"
+#include "evaluation/questions.h"
+#include "evaluation/scores_json.h"
+
+namespace barcodemae {
+namespace {
+
+using Optimiser = LinearProbeOptions::Optimiser;
+
+/// Labels of the three sides, shared by all rows.
+struct Sides {
+  std::vector<std::int32_t> train, val, test;
+};
+
+/// Trains at every learning rate and scores the best on the test rows.
+LinearRow probed_row(const std::string& name, const LinearOptions& options, const Sides& labels,
+                     const RowSource& train, const RowSource& val, const RowSource& test,
+                     std::int32_t classes) {
+  const auto start = std::chrono::steady_clock::now();
+  LinearRow row;
+  row.name = name;
+  std::vector<std::int32_t> predicted;
+  for (const double learning_rate : options.learning_rates) {
+    LinearProbeOptions probe_options = options.probe;
+    probe_options.learning_rate = learning_rate;
+    std::string title = "linear probe: " + name;
+    if (options.learning_rates.size() > 1) title += fmt::format(", lr {}", learning_rate);
+    const LinearProbe probe =
+        LinearProbe::train({train, labels.train}, {val, labels.val}, probe_options, title);
+    const double accuracy =
+        probe.epochs()[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
+    if (row.best_epoch > 0 && accuracy <= row.validation_accuracy) continue;
+    row.learning_rate = learning_rate;
+    row.validation_accuracy = accuracy;
+    row.best_epoch = probe.best_epoch();
+    row.epochs = probe.epochs();
+    predicted = probe.predict(test);
+  }
+  row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  row.scores = score_predictions(labels.test, predicted, known_labels(labels.train, classes));
+  return row;
+}
+
+LinearResult begun(const LinearOptions& options, const Sides& labels,
+                   std::vector<std::string> label_names) {
+  LinearResult result;
+  result.rank = options.rank;
+  result.probe = options.probe;
+  result.label_names = std::move(label_names);
+  const std::vector<bool> known =
+      known_labels(labels.train, static_cast<std::int32_t>(result.label_names.size()));
+  result.classes = std::count(known.begin(), known.end(), true);
+  return result;
+}
+
+}  // namespace
+
+LinearProbeOptions reference_protocol() {
+  LinearProbeOptions options;
+  options.optimiser = Optimiser::kSgd;
+  options.scaling = LinearProbeOptions::Scaling::kGlobal;
+  options.start = LinearProbeOptions::Start::kUniformRandom;
+  options.learning_rate = kReferenceLearningRate;
+  options.momentum = 0.95;
+  options.weight_decay = 1e-9;
+  options.batch = 1024;
+  options.epochs = 200;
+  options.patience = 0;
+  return options;
+}
+
+LinearResult evaluate_linear(const std::filesystem::path& model, const std::filesystem::path& data,
+                             const LinearOptions& options, Communicator& communicator) {
+  EvaluationData evaluation(model, data, options.features, communicator);
+  const auto train_splits = evaluation.splits(options.train, "--train");
+  const auto val_splits = evaluation.splits(options.val, "--val");
+  const auto test_splits = evaluation.splits(options.test, "--test");
+  const auto apart = [](const auto& one, const std::string& one_name, const auto& other,
+                        const std::string& other_name, std::string_view reason) {
+    require_apart(one, other, one_name + " " + other_name, reason);
+  };
+  const std::string train = "--train " + options.train, val = "--val " + options.val,
+                    test = "--test " + options.test;
+  apart(train_splits, train, val_splits, val, "what is trained on says nothing about stopping");
+  apart(train_splits, train, test_splits, test, "what is trained on is no test");
+  apart(val_splits, val, test_splits, test, "what is chosen by is no test");
+  const LabelledRecords train_records = evaluation.labelled(train_splits, options.rank, "--train");
+  const LabelledRecords val_records = evaluation.labelled(val_splits, options.rank, "--val");
+  const LabelledRecords test_records = evaluation.labelled(test_splits, options.rank, "--test");
+
+  const Sides labels{train_records.labels, val_records.labels, test_records.labels};
+  LinearResult result = begun(options, labels, label_names(evaluation.data(), options.rank));
+  result.train = options.train;
+  result.val = options.val;
+  result.test = options.test;
+  result.train_count = train_records.size();
+  result.val_count = val_records.size();
+  result.test_count = test_records.size();
+  result.left_out = train_records.left_out() + val_records.left_out() + test_records.left_out();
+  require_question({train, labels.train}, {test, labels.test}, options.rank, result.label_names);
+
+  const auto classes = static_cast<std::int32_t>(result.label_names.size());
+  const auto add_encoder = [&](FrozenEncoder encoder) {
+    const Matrix train_vectors = encoder.embed(train_records);
+    const Matrix val_vectors = encoder.embed(val_records);
+    const Matrix test_vectors = encoder.embed(test_records);
+    if (communicator.rank() != 0) return;
+    result.rows.push_back(probed_row(encoder.name(), options, labels, RowSource::of(train_vectors),
+                                     RowSource::of(val_vectors), RowSource::of(test_vectors),
+                                     classes));
+  };
+  add_encoder(evaluation.trained());
+  if (!options.baselines) return result;
+  add_encoder(evaluation.untrained(options.seed));
+  if (communicator.rank() != 0) return result;
+  const auto counts = [&](const LabelledRecords& records) {
+    return kmer_count_rows(evaluation.data(), records.records, options.baseline_kmer);
+  };
+  result.rows.push_back(probed_row(fmt::format("{}-mer counts", options.baseline_kmer), options,
+                                   labels, counts(train_records), counts(val_records),
+                                   counts(test_records), classes));
+  return result;
+}
+
+LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& options,
+                             Communicator& communicator) {
+  LabelNumbers numbers;
+  LabelledVectors train = read_embeddings(files.train, options.rank, numbers);
+  const LabelledVectors val = read_embeddings(files.val, options.rank, numbers);
+  const LabelledVectors test = read_embeddings(files.test, options.rank, numbers);
+  for (const auto& [vectors, file] : {std::pair(&val.vectors, &files.val.vectors),
+                                      std::pair(&test.vectors, &files.test.vectors)}) {
+    if (vectors->cols == train.vectors.cols) continue;
+    throw UserError("{} has {} columns, {} has {}\nAll must come from the same model.",
+                    files.train.vectors.string(), train.vectors.cols, file->string(),
+                    vectors->cols);
+  }
+  const std::int64_t left_out = train.keep_labelled();
+  if (left_out > 0)
+    log_info("{} training rows without a label are left out", format_count(left_out));
+  const Sides labels{train.labels, val.labels, test.labels};
+  LinearResult result = begun(options, labels, numbers.names());
+  result.train = files.train.vectors.string();
+  result.val = files.val.vectors.string();
+  result.test = files.test.vectors.string();
+  result.train_count = train.vectors.rows;
+  result.val_count = val.vectors.rows;
+  result.test_count = test.vectors.rows;
+  result.left_out = left_out;
+  require_question({files.train.labels.string(), labels.train},
+                   {files.test.labels.string(), labels.test}, options.rank, result.label_names);
+  warn_of_shared_ids(files.train.labels, files.test.labels);
+  if (communicator.rank() != 0) return result;
+  result.rows.push_back(probed_row(files.train.vectors.stem().string(), options, labels,
+                                   RowSource::of(train.vectors), RowSource::of(val.vectors),
+                                   RowSource::of(test.vectors), numbers.count()));
+  return result;
+}
+
+std::string LinearResult::class_table() const {
+  std::vector<std::pair<std::string_view, const ClassificationScores*>> all;
+  for (const LinearRow& row : rows) all.emplace_back(row.name, &row.scores);
+  return class_table_csv(all, label_names);
+}
+
+std::string LinearResult::to_json() const {
+  nlohmann::ordered_json json;
+  json["task"] = "linear";
+  json["rank"] = to_string(rank);
+  json["train"] = train;
+  json["val"] = val;
+  json["test"] = test;
+  json["train_count"] = train_count;
+  json["val_count"] = val_count;
+  json["test_count"] = test_count;
+  json["classes"] = classes;
+  json["left_out"] = left_out;
+  json["optimiser"] = probe.optimiser == Optimiser::kSgd ? "sgd" : "adamw";
+  json["standardised"] =
+      probe.scaling == LinearProbeOptions::Scaling::kGlobal ? "globally" : "by feature";
+  json["weight_decay"] = probe.weight_decay;
+  if (probe.optimiser == Optimiser::kSgd) json["momentum"] = probe.momentum;
+  json["batch"] = probe.batch;
+  json["most_epochs"] = probe.epochs;
+  json["patience"] = probe.patience;
+  json["seed"] = probe.seed;
+  json["rows"] = nlohmann::ordered_json::array();
+  for (const LinearRow& row : rows) {
+    nlohmann::ordered_json entry;
+    entry["name"] = row.name;
+    add_scores(entry, row.scores);
+    entry["val_accuracy"] = row.validation_accuracy;
+    entry["learning_rate"] = row.learning_rate;
+    entry["epoch"] = row.best_epoch;
+    entry["seconds"] = row.seconds;
+    entry["epochs"] = nlohmann::ordered_json::array();
+    for (const ProbeEpoch& epoch : row.epochs) {
+      entry["epochs"].push_back(
+          {{"loss", epoch.loss}, {"val_accuracy", epoch.validation_accuracy}});
+    }
+    json["rows"].push_back(std::move(entry));
+  }
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string LinearResult::to_text() const {
+  std::string text = fmt::format(
+      "{} by linear probe: trained on {} ({}, {} classes), tested on {} ({})\n", to_string(rank),
+      format_count(train_count), train, format_count(classes), format_count(test_count), test);
+  text += probe.patience > 0
+              ? fmt::format("Stopped and chosen on {} ({})\n", format_count(val_count), val)
+              : fmt::format("{} epochs, whatever {} ({}) says\n", probe.epochs,
+                            format_count(val_count), val);
+  if (!rows.empty()) {
+    const ClassificationScores& first = rows.front().scores;
+    if (first.unlabelled > 0) {
+      text += fmt::format("{} test rows without a label are left out\n",
+                          format_count(first.unlabelled));
+    }
+    text +=
+        fmt::format("{} test rows have a label that no training row has; they count as wrong\n\n",
+                    format_count(first.unreachable));
+  }
+  std::size_t width = 4;
+  for (const LinearRow& row : rows) width = std::max(width, row.name.size());
+  text += fmt::format(
+      "{:<{}}  accuracy %  balanced %  macro F1 %  weighted F1 %  val %       lr  epoch  seconds\n",
+      "", width);
+  for (const LinearRow& row : rows) {
+    text += fmt::format(
+        "{:<{}}  {:>10.2f}  {:>10.2f}  {:>10.2f}  {:>13.2f}  {:>5.2f}  {:>7}  {:>5}  {:>7.0f}\n",
+        row.name, width, 100 * row.scores.accuracy, 100 * row.scores.balanced_accuracy,
+        100 * row.scores.macro_f1, 100 * row.scores.weighted_f1, 100 * row.validation_accuracy,
+        row.learning_rate, row.best_epoch, row.seconds);
+  }
+  return text;
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Masking at inference, which nobody wants from features but which measures what [MASK] does to
+// them: the mismatch that BarcodeMAE is about.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/kmer_tokenizer.h"
+
+namespace barcodemae {
+
+struct InferenceMask {
+  enum class Kind {
+    kNone,
+    kDrop,        ///< the encoder sees the other tokens only, at their own positions
+    kReplace,     ///< it sees [MASK] in their place; the mean is over all tokens
+    kOnlyMasked,  ///< the same, and the mean is over the masked tokens alone
+  };
+  Kind kind = Kind::kNone;
+  double rate = 0;  ///< share of a sequence's k-mers that is masked, 0 … 1
+  std::uint64_t seed = 1;
+
+  /// For names of rows and caches: "replace 0.5"; "none".
+  std::string name() const;
+};
+
+/// "drop", "replace", "only-masked"; "none".
+const char* to_string(InferenceMask::Kind kind);
+
+/// A sequence as the encoder gets it.
+struct MaskedSequence {
+  TokenSequence tokens;
+  std::vector<std::int32_t> pooled;  ///< indices of the tokens in the mean, ascending
+};
+
+/// Masks round(rate · k-mers) of the sequence's k-mers: those whose numbers, from (seed, a hash of
+/// the record's id, position), are the smallest, so that a record is masked alike in whatever file
+/// or batch it comes, and what a lower rate masks a higher one masks too. [UNK] is never masked.
+/// kDrop leaves one token at least; kOnlyMasked masks one k-mer at least, and a sequence without
+/// k-mers is pooled as a whole.
+MaskedSequence masked(const TokenSequence& sequence, const KmerVocabulary& vocabulary,
+                      const InferenceMask& mask, std::string_view id);
+
+}  // namespace barcodemae
