@@ -74,10 +74,16 @@ std::string write_config_json(const ModelDescription& description) {
   Json& own = json["barcodemae"];
   own["format_version"] = kModelFormatVersion;
   own["written_by"] = BARCODEMAE_VERSION;
-  own["tokenizer"] = {{"type", "kmer"},
-                      {"k", tokenizer.vocabulary().k},
-                      {"stride", tokenizer.stride()},
-                      {"max_bases", tokenizer.max_bases()}};
+  if (const auto& bpe = description.coder.bpe) {
+    own["tokenizer"] = {{"type", "bpe"},
+                        {"specials", bpe->vocabulary().specials},
+                        {"max_tokens", bpe->max_tokens()}};
+  } else {
+    own["tokenizer"] = {{"type", "kmer"},
+                        {"k", tokenizer.vocabulary().k},
+                        {"stride", tokenizer.stride()},
+                        {"max_bases", tokenizer.max_bases()}};
+  }
   own["pooling"] = "mean";
   own["anchored"] = description.coder.profile.has_value();
   write_transformer(own["decoder"], config.decoder);
@@ -120,10 +126,14 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
     bert.fail("attention_probs_dropout_prob", "equal to \"hidden_dropout_prob\"");
 
   const JsonReader tokenizer = own.object("tokenizer");
-  choice(tokenizer, "type", {"kmer"});
-  config.k = static_cast<int>(tokenizer.integer("k", 1, 10));
-  content.stride = static_cast<int>(tokenizer.integer("stride", 1, kMostBases));
-  content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
+  if (choice(tokenizer, "type", {"kmer", "bpe"}) == 1) {
+    config.bpe_specials = static_cast<int>(tokenizer.integer("specials", 2, config.vocabulary));
+    content.bpe_max_tokens = static_cast<int>(tokenizer.integer("max_tokens", 1, kMostBases));
+  } else {
+    config.k = static_cast<int>(tokenizer.integer("k", 1, 10));
+    content.stride = static_cast<int>(tokenizer.integer("stride", 1, kMostBases));
+    content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
+  }
   choice(own, "pooling", {"mean"});
   content.anchored = own.boolean("anchored");
   config.decoder = read_transformer(own.object("decoder"));

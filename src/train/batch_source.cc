@@ -13,7 +13,6 @@ namespace barcodemae {
 TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
                        std::span<const std::int64_t> records, const FrameOffsets& offsets,
                        std::uint32_t step) {
-  const KmerVocabulary& vocabulary = data.coder.tokenizer.vocabulary();
   const auto piece_size = static_cast<std::size_t>(options.micro_batch);
   TrainingStep result;
   for (std::size_t first = 0; first < records.size(); first += piece_size) {
@@ -22,11 +21,15 @@ TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
         pack(data.dataset, data.coder,
              records.subspan(first, std::min(piece_size, records.size() - first)), offsets);
     piece.plan = plan_masking(piece.batch, options.masking, options.mask_ratio,
-                              vocabulary.first_kmer(), options.seed, step);
+                              data.coder.first_token(), options.seed, step);
     result.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
     result.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
-    result.site_loss += site_frequency_loss(data.site_log_frequencies, vocabulary, piece.batch,
-                                            piece.plan.masked_rows);
+    result.site_loss +=
+        data.coder.bpe
+            ? token_frequency_loss(data.site_log_frequencies, data.coder.first_token(), piece.batch,
+                                   piece.plan.masked_rows)
+            : site_frequency_loss(data.site_log_frequencies, data.coder.tokenizer.vocabulary(),
+                                  piece.batch, piece.plan.masked_rows);
     result.pieces.push_back(std::move(piece));
   }
   return result;
