@@ -15,6 +15,7 @@ transformers, tokenizers and safetensors.
 """
 
 import argparse
+import copy
 import itertools
 import json
 import random
@@ -78,6 +79,7 @@ def old_state_dict(module, **put):
 
 
 def save_checkpoint(path, state, run, model, shape, decoder=None, legacy=False):
+    model = copy.deepcopy(model)  # the step must not reach what is saved
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-5)
     sum(p.sum() for p in model.parameters()).backward()
     optimizer.step()

@@ -173,8 +173,10 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
         facts.source, facts.run.value("bpe_path", nlohmann::json("its bpe_path")).dump());
 
   const int stride = options.stride.value_or(number(facts, {"stride"}).value_or(0));
-  const int max_bases =
-      options.max_bases.value_or(number(facts, {"max_len"}).value_or(kPaperBases));
+  // Nothing says it: as the paper, or what the model has positions for.
+  const std::optional<int> said =
+      options.max_bases ? options.max_bases : number(facts, {"max_len"});
+  const int max_bases = said.value_or(kPaperBases);
   ForeignTokenizer result;
   if (json && is_bpe_json(*json, source)) {
     if (options.k || options.stride)
@@ -199,6 +201,11 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
         "{}: {} tokens, but the model has {} words (vocab_size)\n"
         "Take both from the same model.",
         source, result.id_in_file.size(), vocabulary);
+  if (!said && !result.coder.bpe && result.coder.max_tokens() > positions) {
+    const KmerTokenizer& kmers = result.coder.tokenizer;
+    result.coder.tokenizer = KmerTokenizer(kmers.vocabulary(), kmers.stride(),
+                                           (positions - 1) * kmers.stride() + kmers.vocabulary().k);
+  }
   if (result.coder.max_tokens() > positions)
     throw UserError(
         "{}: sequences of up to {} tokens, but the model has {} positions\n"
