@@ -92,6 +92,10 @@ Json describe_model(const std::filesystem::path& directory) {
                       {"conserved_sites", profile->conserved_sites()}};
   for (const auto& [name, value] : description.training)
     json["training"][name] = Json::parse(value);
+  // An imported encoder may have come without what trained it; config.json names a shape anyway.
+  if (json["training"].contains("imported_from") &&
+      json["training"].value("objective", Json("")) != "mae")
+    json["decoder"] = nullptr;
   return json;
 }
 
@@ -161,9 +165,10 @@ void print_text(const Json& info) {
                                        format_count(model["parameters"].get<std::int64_t>()),
                                        model["weights"].get<std::string>(),
                                        format_bytes(model["weights_bytes"].get<double>())));
-  print_line("pretrained by",
-             fmt::format("a decoder of {}; {} head", transformer_text(model["decoder"]),
-                         model["head"].get<std::string>()));
+  if (!model["decoder"].is_null())
+    print_line("pretrained by",
+               fmt::format("a decoder of {}; {} head", transformer_text(model["decoder"]),
+                           model["head"].get<std::string>()));
   print_line(
       "tokens",
       tokenizer["type"] == "bpe"

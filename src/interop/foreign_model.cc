@@ -5,7 +5,7 @@
 #include <cmath>
 #include <set>
 
-#include "backend/backends.h"
+#include "backend/reference/reference_backend.h"
 #include "base/error.h"
 #include "formats/json.h"
 #include "nn/masked_autoencoder.h"
