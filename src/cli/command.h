@@ -29,6 +29,7 @@ void add_prepare_command(CLI::App& application);
 void add_pretrain_command(CLI::App& application, Communicator& communicator);
 void add_embed_command(CLI::App& application, Communicator& communicator);
 void add_evaluate_command(CLI::App& application, Communicator& communicator);
+void add_import_command(CLI::App& application);
 void add_export_command(CLI::App& application);
 void add_info_command(CLI::App& application);
 void add_bench_command(CLI::App& application);

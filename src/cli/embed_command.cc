@@ -53,8 +53,7 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
   const DType precision = options.compute.resolved(communicator);
   const fs::path directory = find_model(options.model);
   const ModelDescription description = read_model_description(directory);
-  const std::int64_t batch_tokens =
-      std::int64_t{options.batch} * description.coder.tokenizer.max_tokens();
+  const std::int64_t batch_tokens = std::int64_t{options.batch} * description.coder.max_tokens();
   Embedder embedder =
       Embedder::load(directory, {precision, batch_tokens, options.compute.device, options.anchor});
   print_compute_choice(options.compute, precision);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "formats/model_directory.h"
+#include "interop/transformers_export.h"
 #include "nn/encoder.h"
 
 namespace barcodemae {
@@ -20,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ExportOptions {
-  std::string model, out, precision = "bf16";
+  std::string model, out, precision = "bf16", format = "barcodemae";
 };
 
 void run(const ExportOptions& options) {
@@ -38,20 +41,33 @@ void run(const ExportOptions& options) {
   const WeightType type = options.precision == "int8"   ? WeightType::kInt8
                           : options.precision == "bf16" ? WeightType::kBFloat16
                                                         : WeightType::kFloat32;
+  TransformersExport exported;
   write_directory_atomically(options.out, [&](const fs::path& folder) {
-    write_model(folder, description, parameters, /*pretraining=*/false, type);
+    if (options.format == "transformers") {
+      exported = export_to_transformers(folder, directory, description, parameters, type);
+    } else {
+      write_model(folder, description, parameters, /*pretraining=*/false, type);
+    }
   });
   const WeightSummary written = summarise_weights(options.out);
   log_info("{}: the encoder, {} parameters in {}, {}", options.out,
            format_count(written.parameters), written.type,
            format_bytes(static_cast<double>(written.bytes)));
+  if (options.format != "transformers") return;
+  log_info("{}", exported.decoder
+                     ? fmt::format("{}/decoder: projection, decoder and head", options.out)
+                 : exported.head ? "The head is with it: a BertForTokenClassification"
+                                 : "The model has no pretraining.safetensors: no decoder, no head");
+  if (!exported.left_out.empty())
+    log_info("Left out, as transformers has no place for them: {}",
+             fmt::join(exported.left_out, ", "));
 }
 
 }  // namespace
 
 void add_export_command(CLI::App& application) {
   CLI::App& command = *application.add_subcommand(
-      "export", "Copy a model's encoder alone, to share or to ship: no decoder, no training state");
+      "export", "Copy a model's encoder alone, to share or to ship, or all of it for transformers");
   auto options = std::make_shared<ExportOptions>();
   command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
       ->required();
@@ -63,12 +79,19 @@ void add_export_command(CLI::App& application) {
                   "--precision int8 computes with; transformers does not read it)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
+  command
+      .add_option("--format", options->format,
+                  "barcodemae: the encoder, which transformers.BertModel loads; transformers: "
+                  "decoder and head too, as BertForTokenClassification")
+      ->check(CLI::IsMember({"barcodemae", "transformers"}))
+      ->capture_default_str();
   add_common_options(command);
   command.footer(
       "Examples:\n"
       "  barcodemae export runs/small --out models/coi-small\n"
       "  barcodemae export runs/base --out shared/base --precision f32\n"
-      "  barcodemae export coi-small --out coi-small-int8 --precision int8");
+      "  barcodemae export coi-small --out coi-small-int8 --precision int8\n"
+      "  barcodemae export runs/base --out base-torch --format transformers --precision f32");
   command.callback([options] { run(*options); });
 }
 

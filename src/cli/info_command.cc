@@ -51,10 +51,28 @@ Json describe(const TransformerConfig& config) {
           {"feed_forward", config.feed_forward}};
 }
 
+Json describe(const SequenceCoder& coder) {
+  if (coder.bpe) {
+    const BpeVocabulary& vocabulary = coder.bpe->vocabulary();
+    return {
+        {"type", "bpe"},
+        {"max_tokens", coder.bpe->max_tokens()},
+        {"vocabulary", vocabulary.tokens.size()},
+        {"specials", std::vector<std::string>(vocabulary.tokens.begin(),
+                                              vocabulary.tokens.begin() + vocabulary.specials)}};
+  }
+  const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
+  return {{"type", "kmer"},
+          {"k", vocabulary.k},
+          {"stride", coder.tokenizer.stride()},
+          {"max_bases", coder.tokenizer.max_bases()},
+          {"vocabulary", vocabulary.size()},
+          {"specials", vocabulary.specials}};
+}
+
 Json describe_model(const std::filesystem::path& directory) {
   const ModelDescription description = read_model_description(directory);
   const ModelConfig& config = description.config;
-  const KmerTokenizer& tokenizer = description.coder.tokenizer;
   const WeightSummary weights = summarise_weights(directory);
   Json json{{"path", directory.string()},
             {"fingerprint", model_fingerprint(directory)},
@@ -65,12 +83,7 @@ Json describe_model(const std::filesystem::path& directory) {
             {"objective", to_string(config.objective)},
             {"decoder", config.has_decoder() ? describe(config.decoder) : Json()},
             {"head", config.head == HeadKind::kBase ? "base" : "kmer"},
-            {"tokenizer",
-             {{"k", tokenizer.vocabulary().k},
-              {"stride", tokenizer.stride()},
-              {"max_bases", tokenizer.max_bases()},
-              {"vocabulary", tokenizer.vocabulary().size()},
-              {"specials", tokenizer.vocabulary().specials}}},
+            {"tokenizer", describe(description.coder)},
             {"positions", config.max_positions},
             {"anchor", nullptr},
             {"training", Json::object()}};
@@ -80,6 +93,11 @@ Json describe_model(const std::filesystem::path& directory) {
                       {"conserved_sites", profile->conserved_sites()}};
   for (const auto& [name, value] : description.training)
     json["training"][name] = Json::parse(value);
+  // An imported encoder may have come without what trained it.
+  if (json["training"].contains("imported_from") &&
+      !std::filesystem::exists(directory / "pretraining.safetensors")) {
+    json["objective"] = json["decoder"] = json["head"] = nullptr;
+  }
   return json;
 }
 
@@ -149,16 +167,21 @@ void print_text(const Json& info) {
                                        format_count(model["parameters"].get<std::int64_t>()),
                                        model["weights"].get<std::string>(),
                                        format_bytes(model["weights_bytes"].get<double>())));
-  print_line("pretrained by",
-             fmt::format("{}; {}{} head", model["objective"].get<std::string>(),
-                         model["decoder"].is_null()
-                             ? ""
-                             : "a decoder of " + transformer_text(model["decoder"]) + "; ",
-                         model["head"].get<std::string>()));
-  print_line("tokens",
-             fmt::format("{}-mers, stride {}, up to {} bases; vocabulary of {}",
-                         tokenizer["k"].get<int>(), tokenizer["stride"].get<int>(),
-                         tokenizer["max_bases"].get<int>(), tokenizer["vocabulary"].get<int>()));
+  if (!model["objective"].is_null()) {
+    const std::string decoder = model["decoder"].is_null()
+                                    ? ""
+                                    : "a decoder of " + transformer_text(model["decoder"]) + "; ";
+    print_line("pretrained by", fmt::format("{}; {}{} head", model["objective"].get<std::string>(),
+                                            decoder, model["head"].get<std::string>()));
+  }
+  print_line(
+      "tokens",
+      tokenizer["type"] == "bpe"
+          ? fmt::format("byte pairs, up to {}; vocabulary of {}",
+                        tokenizer["max_tokens"].get<int>(), tokenizer["vocabulary"].get<int>())
+          : fmt::format("{}-mers, stride {}, up to {} bases; vocabulary of {}",
+                        tokenizer["k"].get<int>(), tokenizer["stride"].get<int>(),
+                        tokenizer["max_bases"].get<int>(), tokenizer["vocabulary"].get<int>()));
   const Json& anchor = model["anchor"];
   print_line("anchor",
              anchor.is_null()

@@ -78,6 +78,7 @@ int run(int argc, char** argv, Communicator& communicator) {
   add_pretrain_command(application, communicator);
   add_embed_command(application, communicator);
   add_evaluate_command(application, communicator);
+  add_import_command(application);
   add_export_command(application);
   add_bench_command(application);
   add_info_command(application);

@@ -5,6 +5,7 @@ namespace barcodemae {
 
 TokenSequence SequenceCoder::encode(std::string_view sequence, const Placement& placement,
                                     int offset) const {
+  if (bpe) return bpe->tokenize(sequence, offset);
   if (!profile || !placement.explained) return tokenizer.tokenize(sequence, offset);
   const auto in_marker = [&](std::string_view oriented) {
     return tokenizer.tokenize_anchored(oriented, placement.begin, profile->codon_start(),

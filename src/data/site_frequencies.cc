@@ -119,4 +119,35 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
+std::vector<float> token_log_frequencies(const Dataset& data, const SequenceCoder& coder,
+                                         std::span<const std::int64_t> records,
+                                         const FrameOffsets& offsets) {
+  BARCODEMAE_CHECK(coder.bpe != nullptr, "k-mers have sites");
+  const std::int32_t first = coder.first_token();
+  std::vector<std::int64_t> counts(
+      coder.bpe->vocabulary().tokens.size() - static_cast<std::size_t>(first), 1);
+  std::mutex mutex;
+  for_each_block(data, coder, records, offsets, [&](std::size_t, const PackedBatch& batch) {
+    const std::lock_guard lock(mutex);  // whole numbers: the order does not matter
+    for (const std::int32_t id : batch.ids)
+      if (id >= first) ++counts[static_cast<std::size_t>(id - first)];
+  });
+  const auto total =
+      static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+  std::vector<float> logs;
+  for (const std::int64_t count : counts)
+    logs.push_back(static_cast<float>(std::log(static_cast<double>(count) / total)));
+  return logs;
+}
+
+double token_frequency_loss(std::span<const float> token_log_frequencies, std::int32_t first_token,
+                            const PackedBatch& batch, std::span<const std::int32_t> rows) {
+  double sum = 0;
+  for (const std::int32_t row : rows) {
+    const std::int32_t token = batch.ids[static_cast<std::size_t>(row)] - first_token;
+    if (token >= 0) sum -= double{token_log_frequencies[static_cast<std::size_t>(token)]};
+  }
+  return sum;
+}
+
 }  // namespace barcodemae

@@ -33,4 +33,12 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
                            const SequenceCoder& coder, std::span<const std::int64_t> records,
                            const FrameOffsets& offsets = {});
 
+/// The same for byte pairs, which have no site: natural logs of the frequencies of the tokens from
+/// coder.first_token() on, each counted once more than it occurs.
+std::vector<float> token_log_frequencies(const Dataset& data, const SequenceCoder& coder,
+                                         std::span<const std::int64_t> records,
+                                         const FrameOffsets& offsets = {});
+double token_frequency_loss(std::span<const float> token_log_frequencies, std::int32_t first_token,
+                            const PackedBatch& batch, std::span<const std::int32_t> rows);
+
 }  // namespace barcodemae

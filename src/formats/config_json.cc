@@ -28,7 +28,9 @@ const std::vector<ObjectiveKind> kObjectives = {
 
 /// The oldest format whose readers understand the model: what they do not know of is in version 2.
 int format_version(const ModelConfig& config) {
-  return config.objective == ObjectiveKind::kMaskedAutoencoder ? 1 : kModelFormatVersion;
+  const bool first =
+      config.objective == ObjectiveKind::kMaskedAutoencoder && config.bpe_specials == 0;
+  return first ? 1 : kModelFormatVersion;
 }
 
 /// The index of a word among the allowed ones.
@@ -84,10 +86,16 @@ std::string write_config_json(const ModelDescription& description) {
   Json& own = json["barcodemae"];
   own["format_version"] = format_version(config);
   own["written_by"] = BARCODEMAE_VERSION;
-  own["tokenizer"] = {{"type", "kmer"},
-                      {"k", tokenizer.vocabulary().k},
-                      {"stride", tokenizer.stride()},
-                      {"max_bases", tokenizer.max_bases()}};
+  if (const auto& bpe = description.coder.bpe) {
+    own["tokenizer"] = {{"type", "bpe"},
+                        {"specials", bpe->vocabulary().specials},
+                        {"max_tokens", bpe->max_tokens()}};
+  } else {
+    own["tokenizer"] = {{"type", "kmer"},
+                        {"k", tokenizer.vocabulary().k},
+                        {"stride", tokenizer.stride()},
+                        {"max_bases", tokenizer.max_bases()}};
+  }
   own["pooling"] = "mean";
   own["anchored"] = description.coder.profile.has_value();
   own["objective"] = to_string(config.objective);
@@ -131,10 +139,14 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
     bert.fail("attention_probs_dropout_prob", "equal to \"hidden_dropout_prob\"");
 
   const JsonReader tokenizer = own.object("tokenizer");
-  choice(tokenizer, "type", {"kmer"});
-  config.k = static_cast<int>(tokenizer.integer("k", 1, 10));
-  content.stride = static_cast<int>(tokenizer.integer("stride", 1, kMostBases));
-  content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
+  if (choice(tokenizer, "type", {"kmer", "bpe"}) == 1) {
+    config.bpe_specials = static_cast<int>(tokenizer.integer("specials", 2, config.vocabulary));
+    content.bpe_max_tokens = static_cast<int>(tokenizer.integer("max_tokens", 1, kMostBases));
+  } else {
+    config.k = static_cast<int>(tokenizer.integer("k", 1, 10));
+    content.stride = static_cast<int>(tokenizer.integer("stride", 1, kMostBases));
+    content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
+  }
   choice(own, "pooling", {"mean"});
   content.anchored = own.boolean("anchored");
   if (own.has("objective")) {  // older files do not say: mae

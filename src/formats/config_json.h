@@ -15,6 +15,7 @@ std::string write_config_json(const ModelDescription& description);
 struct ConfigContent {
   ModelConfig config;
   int stride = 6, max_bases = 660;
+  int bpe_max_tokens = 0;  ///< 0: tokens are k-mers
   bool anchored = false;
   std::map<std::string, std::string> training;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "formats/model_directory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -8,6 +9,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
+#include "formats/bpe_json.h"
 #include "formats/config_json.h"
 #include "formats/json.h"
 #include "formats/tokenizer_json.h"
@@ -35,6 +37,20 @@ std::vector<fs::path> model_collections() {
     collections.push_back(folder / "models");
   }
   return collections;
+}
+
+/// The byte pairs of a model directory, where ids are ours already.
+std::shared_ptr<const BpeTokenizer> read_bpe(std::string_view text, const std::string& source,
+                                             const ConfigContent& content) {
+  BpeFile file = read_bpe_json(text, source);
+  if (file.vocabulary.tokens.size() != static_cast<std::size_t>(content.config.vocabulary) ||
+      file.vocabulary.specials != content.config.bpe_specials ||
+      !std::is_sorted(file.id_in_file.begin(), file.id_in_file.end()))
+    throw UserError(
+        "{}: {} tokens, {} of them special, [MASK] and [UNK] leading, expected by config.json\n"
+        "Take both from the same model; make one of other files with: barcodemae import",
+        source, content.config.vocabulary, content.config.bpe_specials);
+  return std::make_shared<const BpeTokenizer>(std::move(file.vocabulary), content.bpe_max_tokens);
 }
 
 }  // namespace
@@ -71,11 +87,19 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
   ModelDescription description;
   description.config = content.config;
   description.training = content.training;
-  description.coder.tokenizer =
-      KmerTokenizer(read_vocabulary(files.tokenizer, (directory / "tokenizer.json").string(),
-                                    content.config.k, content.config.vocabulary),
-                    content.stride, content.max_bases);
-  int most_tokens = description.coder.tokenizer.max_tokens();
+  const std::string tokenizer_source = (directory / "tokenizer.json").string();
+  if (content.bpe_max_tokens > 0) {
+    description.coder.bpe = read_bpe(files.tokenizer, tokenizer_source, content);
+    if (content.anchored)
+      throw UserError("{}: byte pairs have no place in a marker, but \"anchored\" is true",
+                      (directory / "config.json").string());
+  } else {
+    description.coder.tokenizer =
+        KmerTokenizer(read_vocabulary(files.tokenizer, tokenizer_source, content.config.k,
+                                      content.config.vocabulary),
+                      content.stride, content.max_bases);
+  }
+  int most_tokens = description.coder.max_tokens();
   if (content.anchored) {
     const std::string source = (directory / "marker.json").string();
     if (!files.marker)
@@ -124,9 +148,12 @@ void write_model(const fs::path& directory, const ModelDescription& description,
                  const Parameters& parameters, bool pretraining, WeightType type) {
   const KmerTokenizer& tokenizer = description.coder.tokenizer;
   write_file_atomically(directory / "config.json", write_config_json(description));
-  write_file_atomically(directory / "tokenizer.json", write_tokenizer_json(tokenizer));
-  write_file_atomically(directory / "tokenizer_config.json",
-                        write_tokenizer_config_json(tokenizer));
+  const auto& bpe = description.coder.bpe;
+  write_file_atomically(directory / "tokenizer.json",
+                        bpe ? write_bpe_json(bpe->vocabulary()) : write_tokenizer_json(tokenizer));
+  write_file_atomically(
+      directory / "tokenizer_config.json",
+      bpe ? write_bpe_tokenizer_config_json(*bpe) : write_tokenizer_config_json(tokenizer));
   if (description.coder.profile)
     write_file_atomically(directory / "marker.json", description.coder.profile->to_json());
   write_weights(directory, parameters, pretraining, type);

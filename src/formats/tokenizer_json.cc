@@ -5,13 +5,12 @@
 #include "formats/json.h"
 
 namespace barcodemae {
-namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// As the readers and KmerTokenizer do it: gaps dropped, upper case, U as T, cut at max_bases,
-/// trailing N stripped. Other letters make a k-mer [UNK] in either case.
-Json normaliser(int max_bases) {
+// Gaps dropped, upper case, U as T, cut at max_bases, trailing N stripped. Other letters make a
+// k-mer [UNK] in either case.
+Json sequence_normaliser_json(int max_bases) {
   const auto replace = [](const char* kind, const std::string& pattern, const char* content) {
     return Json{{"type", "Replace"}, {"pattern", {{kind, pattern}}}, {"content", content}};
   };
@@ -20,24 +19,27 @@ Json normaliser(int max_bases) {
   for (const char* letters : {"aA", "cC", "gG", "tT", "nN"})
     steps.push_back(replace("String", std::string(1, letters[0]), letters + 1));
   steps.push_back(replace("Regex", "[uU]", "T"));
-  steps.push_back(replace("Regex", fmt::format("\\A.{{{}}}\\K.+", max_bases), ""));
+  if (max_bases > 0)
+    steps.push_back(replace("Regex", fmt::format("\\A.{{{}}}\\K.+", max_bases), ""));
   steps.push_back(replace("Regex", "N+\\z", ""));
   return {{"type", "Sequence"}, {"normalizers", steps}};
 }
 
-}  // namespace
-
-std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
-  const KmerVocabulary& vocabulary = tokenizer.vocabulary();
+Json special_tokens_json(std::span<const std::string> specials) {
   Json added = Json::array();
-  for (std::int32_t id = 0; id < vocabulary.first_kmer(); ++id)
+  for (std::size_t id = 0; id < specials.size(); ++id)
     added.push_back({{"id", id},
-                     {"content", vocabulary.token(id)},
+                     {"content", specials[id]},
                      {"single_word", false},
                      {"lstrip", false},
                      {"rstrip", false},
                      {"normalized", false},
                      {"special", true}});
+  return added;
+}
+
+std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
+  const KmerVocabulary& vocabulary = tokenizer.vocabulary();
   Json ids = Json::object();
   for (std::int32_t id = 0; id < vocabulary.size(); ++id)
     ids.get_ref<Json::object_t&>().emplace_back(vocabulary.token(id), id);
@@ -45,8 +47,8 @@ std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
-      {"added_tokens", added},
-      {"normalizer", normaliser(tokenizer.max_bases())},
+      {"added_tokens", special_tokens_json(vocabulary.specials)},
+      {"normalizer", sequence_normaliser_json(tokenizer.max_bases())},
       // "Removed" and inverted keeps the matches alone: a trailing partial k-mer is dropped.
       {"pre_tokenizer",
        {{"type", "Split"},
@@ -60,14 +62,20 @@ std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
 }
 
 std::string write_tokenizer_config_json(const KmerTokenizer& tokenizer) {
+  return special_token_roles_json(tokenizer.vocabulary().specials, tokenizer.max_tokens());
+}
+
+std::string special_token_roles_json(std::span<const std::string> specials, int max_tokens) {
   // Padding borrows [MASK]: the encoder never meets it, and the attention mask hides it.
   Json json{{"tokenizer_class", "PreTrainedTokenizerFast"},
             {"mask_token", "[MASK]"},
             {"unk_token", "[UNK]"},
             {"pad_token", "[MASK]"}};
-  for (const std::string& special : tokenizer.vocabulary().specials)
+  for (const std::string& special : specials) {
     if (special == "[CLS]") json["cls_token"] = special;
-  json["model_max_length"] = tokenizer.max_tokens();
+    if (special == "[SEP]") json["sep_token"] = special;
+  }
+  json["model_max_length"] = max_tokens;
   json["clean_up_tokenization_spaces"] = false;
   json["model_input_names"] = {"input_ids", "attention_mask"};
   return json.dump(2) + "\n";

@@ -124,8 +124,9 @@ EmbedStreamResult embed_stream(
       if (embedded.has_tokens[i] == 0) {
         result.skips.push_back(
             {records[i].line, records[i].id,
-             fmt::format("no whole {}-mer to embed in its {} bases", coder.tokenizer.vocabulary().k,
-                         records[i].sequence.size())});
+             coder.bpe ? std::string("no token to embed")
+                       : fmt::format("no whole {}-mer to embed in its {} bases",
+                                     coder.tokenizer.vocabulary().k, records[i].sequence.size())});
         continue;
       }
       ++result.embedded;

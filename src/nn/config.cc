@@ -51,6 +51,16 @@ void validate(const ModelConfig& config) {
   validate(config.encoder, "encoder");
   if (config.has_decoder()) validate(config.decoder, "decoder");
   require(config.k >= 1 && config.k <= 10, "k", config.k, "from 1 to 10");
+  if (config.bpe_specials > 0) {
+    require(config.kmers() >= 1, "vocabulary", config.vocabulary,
+            fmt::format("more than its {} special tokens", config.bpe_specials));
+    if (config.head == HeadKind::kBase ||
+        config.kmer_initialisation == KmerInitialisation::kBases) {
+      throw UserError(
+          "A head or an initialisation by bases needs k-mers, and the tokens are byte pairs\n"
+          "Choose --head kmer --kmer-init random.");
+    }
+  }
   require(config.first_kmer() >= 2 && config.first_kmer() <= 1024, "vocabulary", config.vocabulary,
           fmt::format("{} k-mers and 2 to 1024 special tokens", config.kmers()));
   require(config.max_positions >= 1 && config.max_positions <= kMostPositions, "max positions",

@@ -52,7 +52,11 @@ struct ModelConfig {
   /// Of the hidden states from which tokens are predicted.
   int head_width() const { return has_decoder() ? decoder.width : encoder.width; }
 
-  int kmers() const { return 1 << (2 * k); }
+  /// Byte pairs instead of k-mers: the number of special tokens, whose ids come first. 0: k-mers.
+  int bpe_specials = 0;
+
+  /// Tokens that can be masked and predicted: the 4^k k-mers, or the byte pairs.
+  int kmers() const { return bpe_specials > 0 ? vocabulary - bpe_specials : 1 << (2 * k); }
   int first_kmer() const { return vocabulary - kmers(); }
   /// A 0, C 1, G 2, T 3 at a place of a k-mer; the first base is the most significant.
   int base_of_kmer(int kmer, int place) const { return kmer >> (2 * (k - 1 - place)) & 3; }

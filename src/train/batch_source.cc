@@ -13,7 +13,6 @@ namespace barcodemae {
 TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
                        std::span<const std::int64_t> records, const FrameOffsets& offsets,
                        std::uint32_t step) {
-  const KmerVocabulary& vocabulary = data.coder.tokenizer.vocabulary();
   const MaskingRules rules = options.masking_rules();
   const auto piece_size = static_cast<std::size_t>(options.micro_batch);
   TrainingStep result;
@@ -26,8 +25,12 @@ TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
                                         : plan_masking(piece.batch, rules, options.seed, step);
     result.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
     result.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
-    result.site_loss += site_frequency_loss(data.site_log_frequencies, vocabulary, piece.batch,
-                                            piece.plan.masked_rows);
+    result.site_loss +=
+        data.coder.bpe
+            ? token_frequency_loss(data.site_log_frequencies, data.coder.first_token(), piece.batch,
+                                   piece.plan.masked_rows)
+            : site_frequency_loss(data.site_log_frequencies, data.coder.tokenizer.vocabulary(),
+                                  piece.batch, piece.plan.masked_rows);
     result.pieces.push_back(std::move(piece));
   }
   return result;

@@ -12,6 +12,7 @@
 #include "base/machine.h"
 #include "base/progress.h"
 #include "communication/collectives.h"
+#include "formats/bpe_json.h"
 #include "train/run_length.h"
 #include "train/training_report.h"
 
@@ -20,11 +21,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What tokens the model gets depends on the profile, which may come from a file.
+/// What tokens the model gets depends on the profile and on byte pairs, which may come from files.
 std::string profile_fingerprint(const SequenceCoder& coder) {
-  if (!coder.profile) return "none";
+  if (!coder.profile && !coder.bpe) return "none";
   Fingerprint fingerprint;
-  fingerprint.add(coder.profile->to_json());
+  if (coder.profile) fingerprint.add(coder.profile->to_json());
+  if (coder.bpe) fingerprint.add(write_bpe_json(coder.bpe->vocabulary()));
   return fingerprint.hex();
 }
 
@@ -128,8 +130,7 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   own_options.micro_batch =
       std::min(options.micro_batch, largest_share(options.batch, communicator));
   const ModelDescription description{options.model, data.coder, {}};
-  Learner learner(own_options, backend, activation, data.coder.tokenizer.max_tokens(),
-                  communicator);
+  Learner learner(own_options, backend, activation, data.coder.max_tokens(), communicator);
   run.simd = begun ? begun->simd : to_string(machine().simd);
   if (options.device == "cpu" && !run.simd.empty() && run.simd != to_string(machine().simd)) {
     log_warn("this run began with SIMD level {} and goes on with {}: its last bits will differ",

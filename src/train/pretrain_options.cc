@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "base/error.h"
+#include "formats/bpe_json.h"
 #include "nn/presets.h"
 #include "tokenizer/kmer_tokenizer.h"
 
@@ -194,7 +198,10 @@ std::vector<PretrainField> make_fields() {
                           "fixed and stored"));
 
   table.group("Model");
-  table.integer("k", FIELD(model.k), 1, 10, "Bases in a k-mer");
+  table.text("tokenizer", FIELD(tokenizer), "FILE",
+             "tokenizer.json of byte pairs instead of k-mers; needs --anchor none");
+  table.integer("k", FIELD(model.k), 1, 10,
+                "Bases in a k-mer; with --tokenizer, frame offsets to draw from");
   table.integer("stride", FIELD(stride), 0, 660, "Bases from one k-mer to the next; 0: k");
   table.integer("max-bases", FIELD(max_bases), 1, 100'000, "Bases of a barcode that are used");
   table.integer("max-positions", FIELD(model.max_positions), 1, 2048,
@@ -389,10 +396,22 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
     if (model.decoder.feed_forward == 0) model.decoder.feed_forward = model.encoder.feed_forward;
   }
   if (options.stride == 0) options.stride = model.k;
+  if (!options.tokenizer.empty()) {
+    if (options.anchor != "none")
+      throw UserError("--tokenizer {}: byte pairs have no place in a marker\nAdd --anchor none.",
+                      options.tokenizer);
+    const std::shared_ptr<const BpeTokenizer> tokenizer = training_bpe(options);
+    const BpeVocabulary& pairs = tokenizer->vocabulary();
+    model.vocabulary = static_cast<int>(pairs.tokens.size());
+    model.bpe_specials = pairs.specials;
+    // Presets choose these for k-mers.
+    if (given.count("head") == 0) model.head = HeadKind::kKmer;
+    if (given.count("kmer-init") == 0) model.kmer_initialisation = KmerInitialisation::kRandom;
+  }
   const KmerVocabulary vocabulary{model.k};
-  model.vocabulary = vocabulary.size();
+  if (model.bpe_specials == 0) model.vocabulary = vocabulary.size();
   const int tokens = KmerTokenizer(vocabulary, options.stride, options.max_bases).max_tokens();
-  if (tokens > model.max_positions) {
+  if (model.bpe_specials == 0 && tokens > model.max_positions) {
     throw UserError(
         "--k {} --stride {} --max-bases {} make up to {} tokens, but --max-positions is {}\n"
         "Raise --max-positions or use fewer bases.",
@@ -413,6 +432,18 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
                     options.micro_batch, options.batch);
   }
   return options;
+}
+
+std::shared_ptr<const BpeTokenizer> training_bpe(const PretrainOptions& options) {
+  if (options.tokenizer.empty()) return nullptr;
+  std::ifstream stream(options.tokenizer, std::ios::binary);
+  std::error_code ignored;
+  if (!stream || std::filesystem::is_directory(options.tokenizer, ignored))
+    throw UserError("--tokenizer {}: cannot be read", options.tokenizer);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  BpeFile file = read_bpe_json(text, options.tokenizer);
+  return std::make_shared<const BpeTokenizer>(std::move(file.vocabulary),
+                                              options.model.max_positions);
 }
 
 nlohmann::ordered_json to_json(const PretrainOptions& options) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "data/batch.h"
 #include "nn/config.h"
 #include "sequence/reader.h"
+#include "tokenizer/bpe_tokenizer.h"
 #include "train/schedule.h"
 
 namespace barcodemae {
@@ -27,7 +29,8 @@ struct PretrainOptions {
   std::string anchor = "auto";  ///< auto, none, or a file with a profile
 
   ModelConfig model;
-  int stride = 0;  ///< bases from one k-mer to the next; 0: k
+  std::string tokenizer;  ///< a tokenizer.json of byte pairs; empty: k-mers
+  int stride = 0;         ///< bases from one k-mer to the next; 0: k
   int max_bases = 660;
 
   double mask_ratio = 0.5;
@@ -88,6 +91,10 @@ PretrainOptions preset_options(const std::string& name);
 /// Preset, then the options given by name, then what depends on others (a decoder as wide as the
 /// encoder, a learning rate by the batch). Throws UserError naming the option that makes no sense.
 PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string>& given);
+
+/// The byte pairs of --tokenizer, cut at as many tokens as there are positions; null without it.
+/// Throws UserError when the file cannot be used.
+std::shared_ptr<const BpeTokenizer> training_bpe(const PretrainOptions& options);
 
 /// Resolved values by name, in the table's order, for run.json.
 nlohmann::ordered_json to_json(const PretrainOptions& options);

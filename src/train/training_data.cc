@@ -131,7 +131,8 @@ RecordSelection select_records(const Dataset& data, const PretrainOptions& optio
 
 TrainingData load_training_data(const std::filesystem::path& file, const PretrainOptions& options) {
   const KmerTokenizer tokenizer(KmerVocabulary{options.model.k}, options.stride, options.max_bases);
-  TrainingData data{load_splits(file, options), {}, {tokenizer, std::nullopt}, {}, {}};
+  TrainingData data{
+      load_splits(file, options), {}, {tokenizer, std::nullopt, training_bpe(options)}, {}, {}};
   if (const std::string summary = data.dataset.report().summary(file.string()); !summary.empty()) {
     log_message(summary);
   }
@@ -139,8 +140,11 @@ TrainingData load_training_data(const std::filesystem::path& file, const Pretrai
   data.records = select_records(data.dataset, options);
   data.coder.profile = resolve_anchor(options.anchor, data.dataset);
   const FrameOffsets offsets{true, options.seed, kSiteFrequencyOffsets};
-  data.site_log_frequencies = site_log_frequencies(data.dataset, data.coder, data.records.training,
-                                                   options.model.max_positions, offsets);
+  data.site_log_frequencies =
+      data.coder.bpe
+          ? token_log_frequencies(data.dataset, data.coder, data.records.training, offsets)
+          : site_log_frequencies(data.dataset, data.coder, data.records.training,
+                                 options.model.max_positions, offsets);
   const auto count = [](const auto& records) {
     return format_count(static_cast<std::int64_t>(records.size()));
   };

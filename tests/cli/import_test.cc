@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// import and export as a user calls them; bad input: exit code 2, at most six lines, nothing left.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "run_binary.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string kGolden = BARCODEMAE_TEST_DATA "/golden/interop/";
+
+class ImportCommand : public testing::Test {
+ protected:
+  void expect_refused(const std::vector<std::string>& arguments, const std::string& named) {
+    const Outcome outcome = run_barcodemae(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(named));
+    EXPECT_LE(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 6) << outcome.err;
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(ImportCommand, ImportedModelsEmbedAndAreExported) {
+  const std::string data =
+      folder_.write("data.fasta", ">a\nACGTACGTTGCAACGTTGCA\n>b\nTTGCAACGTACGTACGTACGG\n");
+  for (const std::string source : {"transformer.pt", "maelm_whole.pt", "bpe_model"}) {
+    const Outcome imported = run_barcodemae({"import", kGolden + source, folder_ / source});
+    ASSERT_EQ(imported.exit_code, 0) << imported.err;
+    const Outcome info = run_barcodemae({"info", folder_ / source, "--json"});
+    EXPECT_EQ(nlohmann::json::parse(info.out)["model"]["tokenizer"]["type"],
+              source == "bpe_model" ? "bpe" : "kmer");
+    const Outcome embedded = run_barcodemae({"embed", folder_ / source, data, "--precision", "f32",
+                                             "--out", folder_ / (source + ".tsv")});
+    ASSERT_EQ(embedded.exit_code, 0) << embedded.err;
+    const std::string table = read_text(folder_ / (source + ".tsv"));
+    EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
+    const Outcome exported =
+        run_barcodemae({"export", folder_ / source, "--out", folder_ / (source + "-torch"),
+                        "--format", "transformers"});
+    ASSERT_EQ(exported.exit_code, 0) << exported.err;
+    EXPECT_THAT(exported.err,
+                HasSubstr(source == "transformer.pt"   ? "BertForTokenClassification"
+                          : source == "maelm_whole.pt" ? "projection, decoder and head"
+                                                       : "no decoder, no head"));
+  }
+}
+
+TEST_F(ImportCommand, BadInputIsRefused) {
+  const std::string out = folder_ / "out";
+  expect_refused({"import", folder_ / "none", out}, "no such file");
+  expect_refused({"import", kGolden + "legacy.pt", out}, "tools/convert_checkpoint");
+  expect_refused({"import", folder_.write("noise.pt", "PK\3\4 nothing"), out}, "noise.pt");
+  expect_refused({"import", kGolden + "maelm.pt", out, "--max-bases", "100"}, "--max-bases");
+  expect_refused({"import", kGolden + "maelm.pt", out, "--tokenizer", folder_ / "none.json"},
+                 "none.json");
+  expect_refused({"import", kGolden + "maelm.pt", kGolden}, "it is there already");
+  expect_refused({"import", BARCODEMAE_TEST_DATA "/golden", out}, "expected model.safetensors");
+  EXPECT_THAT(folder_.names(), testing::ElementsAre("noise.pt"));
+}
+
+TEST_F(ImportCommand, PretrainingOnBytePairs) {
+  std::string fasta;
+  const std::string bases = "ACGT";
+  unsigned state = 1;
+  for (int r = 0; r < 60; ++r) {
+    fasta += ">R" + std::to_string(r) + "\n";
+    for (int i = 0; i < 200; ++i) fasta += bases[(state = state * 1664525 + 1013904223) >> 30];
+    fasta += "\n";
+  }
+  const std::string data = folder_.write("data.fasta", fasta);
+  const std::string pairs = kGolden + "bpe_whitespace.json";
+  const std::vector<std::string> command = {
+      "pretrain", data,      "--out", folder_ / "run", "--preset", "tiny",        "--steps",
+      "4",        "--batch", "8",     "--tokenizer",   pairs,      "--precision", "f32"};
+  expect_refused(command, "--anchor none");
+  std::vector<std::string> complete = command;
+  complete.insert(complete.end(), {"--anchor", "none"});
+  const Outcome trained = run_barcodemae(complete);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const Outcome embedded = run_barcodemae(
+      {"embed", folder_ / "run", data, "--precision", "f32", "--out", folder_ / "x.tsv"});
+  ASSERT_EQ(embedded.exit_code, 0) << embedded.err;
+  complete.insert(complete.end(), {"--head", "base"});
+  complete[3] = folder_ / "other";
+  expect_refused(complete, "--head kmer");
+}
+
+}  // namespace
+}  // namespace barcodemae

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// What is imported computes what PyTorch and transformers did, to 1e-5.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "models.h"
+
+namespace barcodemae {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Pretraining = ForeignModel::Pretraining;
+
+constexpr std::int64_t kTokens = 9, kWidth = 16, kDecoderWidth = 24, kLabels = 16;
+
+class Import : public testing::Test {
+ protected:
+  fs::path folder(const std::string& name = "model") const { return temporary_.path() / name; }
+  /// The message with which it is refused, or "imported".
+  std::string refusal(const std::string& source, const ImportOptions& options = {}) const {
+    try {
+      import_model(source, folder("refused"), options);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "imported";
+  }
+  /// A copy of a golden folder to be spoilt.
+  fs::path copy(const std::string& name) const {
+    fs::copy(kGolden + name, folder(name), fs::copy_options::recursive);
+    return folder(name);
+  }
+  TemporaryFolder temporary_;
+};
+
+TEST_F(Import, EncoderOfAMaskedAutoencoder) {
+  const ForeignModel model = import_model(kGolden + "maelm.pt", folder());
+  EXPECT_EQ(model.pretraining(), Pretraining::kNone);
+  EXPECT_THAT(model.left_out(),
+              ElementsAre("embeddings.position_ids", "pooler.dense.bias", "pooler.dense.weight"));
+  const ModelDescription description = read_model_description(folder());
+  EXPECT_EQ(description.coder.tokenizer.vocabulary().k, 2);
+  EXPECT_EQ(description.coder.tokenizer.max_bases(), 40);
+  EXPECT_EQ(description.training.at("epoch"), "3");
+  expect_near(hidden_states(folder(), golden_ids()), expected("maelm.hidden", kTokens, kWidth));
+}
+
+// "module." names, a transposed tensor, two in one storage, one in bfloat16, stride None.
+TEST_F(Import, MaskedLanguageModelWithItsHead) {
+  const ForeignModel model = import_model(kGolden + "transformer.pt", folder());
+  EXPECT_EQ(model.pretraining(), Pretraining::kHead);
+  EXPECT_EQ(model.description().training.at("objective"), "\"mlm\"");
+  const std::vector<float> hidden = hidden_states(folder(), golden_ids());
+  expect_near(hidden, expected("transformer.hidden", kTokens, kWidth));
+  expect_near(logits(folder(), hidden, kLabels), expected("transformer.logits", kTokens, kLabels));
+}
+
+TEST_F(Import, WholeMaskedAutoencoder) {
+  const ForeignModel imported = import_model(kGolden + "maelm_whole.pt", folder());
+  ASSERT_EQ(imported.pretraining(), Pretraining::kAutoencoder);
+  const std::vector<std::int32_t> ids = golden_ids();
+  expect_near(hidden_states(folder(), ids), expected("maelm_whole.hidden", kTokens, kWidth));
+
+  const auto backend = make_reference_backend();
+  Parameters parameters(*backend);
+  const MaskedAutoencoder model(parameters, read_model_description(folder()).config);
+  parameters.allocate(false);
+  load_encoder(folder(), parameters);
+  load_pretraining(folder(), parameters);
+  const PackedBatch batch = batch_of(ids);
+  MaskingPlan plan;
+  plan.masked_rows = {1, 4, 5};
+  plan.encoder_rows = {0, 2, 3, 6, 7, 8};
+  plan.encoder_begins = {0, 6};
+  const std::vector<float> decoded = values_of(*backend, [&](Context& context) {
+    const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
+    return model.decode(context, model.encode(context, batch, plan), plan, segments);
+  });
+  expect_near(decoded, expected("maelm_whole.decoder_hidden", kTokens, kDecoderWidth));
+  expect_near(logits(folder(), decoded, kLabels), expected("maelm_whole.logits", kTokens, kLabels));
+}
+
+// As transformers has it, with a vocabulary in another order of its special tokens.
+TEST_F(Import, TokenClassifierOfTransformers) {
+  for (const std::string source : {"token_classifier", "token_classifier/model.safetensors"}) {
+    const ForeignModel model = import_model(kGolden + source, folder());
+    EXPECT_EQ(model.pretraining(), Pretraining::kHead);
+    EXPECT_EQ(read_model_description(folder()).coder.tokenizer.vocabulary().token(0), "[MASK]");
+    expect_near(hidden_states(folder(), golden_ids()),
+                expected("token_classifier.hidden", kTokens, kWidth));
+  }
+}
+
+TEST_F(Import, BytePairsWithTheirWordsInOurOrder) {
+  import_model(kGolden + "bpe_model", folder());
+  const SafetensorsFile file(kGolden + "bpe_model/expected.safetensors");
+  const SequenceCoder coder = read_model_description(folder()).coder;
+  ASSERT_TRUE(coder.bpe);
+  const TokenSequence tokens = coder.encode(file.metadata().at("sequence"));
+  const auto count = static_cast<std::int64_t>(tokens.ids.size());
+  EXPECT_EQ(tokens.ids.front(), 2) << "[CLS]";
+  EXPECT_EQ(tokens.ids.back(), 3) << "[SEP]";
+  expect_near(hidden_states(folder(), tokens.ids), file.floats("hidden", count, kWidth));
+}
+
+TEST_F(Import, SaysWhatIsMissingOrWrong) {
+  const fs::path classifier = copy("token_classifier");
+  EXPECT_THAT(
+      refusal(classifier.string(), {.k = 3, .stride = {}, .max_bases = {}, .tokenizer = {}}),
+      HasSubstr("a vocabulary of 2-mers, but --k is 3"));
+  fs::remove(classifier / "vocab.txt");
+  EXPECT_THAT(refusal(classifier.string()), HasSubstr("Give --k"));
+  EXPECT_THAT(
+      refusal(classifier.string(), {.k = 4, .stride = {}, .max_bases = {}, .tokenizer = {}}),
+      HasSubstr("18 words, but k = 4 makes 258"));
+  EXPECT_EQ(refusal(classifier.string(), {.k = 2, .stride = {}, .max_bases = {}, .tokenizer = {}}),
+            "imported");
+  EXPECT_THAT(
+      refusal(classifier.string(), {.k = 2, .stride = {}, .max_bases = 600, .tokenizer = {}}),
+      HasSubstr("up to 300 tokens, but the model has 24 positions"));
+  fs::remove(classifier / "config.json");
+  EXPECT_THAT(refusal(classifier.string()), HasSubstr("config.json: missing"));
+  EXPECT_THAT(refusal(kGolden + "legacy.pt"), HasSubstr("tools/convert_checkpoint"));
+  EXPECT_THAT(refusal(kGolden + "none.pt"), HasSubstr("no such file"));
+  EXPECT_THAT(
+      refusal(kGolden + "bpe_model", {.k = 2, .stride = {}, .max_bases = {}, .tokenizer = {}}),
+      HasSubstr("byte pairs, not k-mers"));
+  EXPECT_THAT(
+      refusal(
+          kGolden + "token_classifier",
+          {.k = {}, .stride = {}, .max_bases = {}, .tokenizer = kGolden + "bpe_whitespace.json"}),
+      HasSubstr("but the model has 18 words"));
+}
+
+// An encoder loaded in part would embed as if nothing were wrong.
+TEST_F(Import, ConfigOfAnotherModelIsRefused) {
+  const fs::path classifier = copy("token_classifier");
+  std::ifstream stream(classifier / "config.json");
+  const nlohmann::json config = nlohmann::json::parse(stream);
+  const auto refusal_with = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json changed = config;
+    changed[key] = value;
+    std::ofstream(classifier / "config.json") << changed;
+    return refusal(classifier.string());
+  };
+  EXPECT_THAT(refusal_with("num_hidden_layers", 1), HasSubstr("encoder.layer.1."));
+  EXPECT_THAT(refusal_with("num_hidden_layers", 3), HasSubstr("is missing"));
+  EXPECT_THAT(refusal_with("intermediate_size", 64), HasSubstr("has the shape [32, 16]"));
+  EXPECT_THAT(refusal_with("hidden_act", "relu"), HasSubstr("hidden_act"));
+  EXPECT_THAT(refusal_with("position_embedding_type", "relative_key"), HasSubstr("position_emb"));
+  EXPECT_THAT(refusal_with("num_attention_heads", 5), HasSubstr("heads is 5"));
+  EXPECT_THAT(refusal_with("vocab_size", 19), HasSubstr("has 19 words"));
+  EXPECT_EQ(refusal_with("num_labels", 16), "imported");
+}
+
+}  // namespace
+}  // namespace barcodemae
