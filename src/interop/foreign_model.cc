@@ -174,10 +174,10 @@ std::string ForeignModel::name_in_file(const std::string& name) const {
 void ForeignModel::declare(Parameters& parameters) const {
   const ModelConfig& config = description_.config;
   if (pretraining_ == Pretraining::kAutoencoder) {
-    MaskedAutoencoder(parameters, config);
+    const MaskedAutoencoder declared(parameters, config);
     return;
   }
-  Encoder(parameters, config);
+  const Encoder declared(parameters, config);
   if (pretraining_ == Pretraining::kHead) {
     parameters.declare({"head.weight"}, config.kmers(), config.encoder.width, kBertNormal, true);
     parameters.declare({"head.bias"}, 1, config.kmers(), kZeros);
