@@ -12,6 +12,7 @@
 
 namespace barcodemae {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): JSON values check themselves when moved.
 struct CheckpointFacts {
   std::string source;      ///< the file of the weights, for messages
   nlohmann::json bert;     ///< the encoder's BertConfig

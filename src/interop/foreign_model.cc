@@ -172,7 +172,7 @@ std::string ForeignModel::name_in_file(const std::string& name) const {
 
 void ForeignModel::declare(Parameters& parameters) const {
   if (pretraining_ == Pretraining::kNone) {
-    Encoder(parameters, description_.config);
+    const Encoder declared(parameters, description_.config);
   } else {
     make_objective(parameters, description_.config);
   }
