@@ -95,8 +95,11 @@ TEST_F(DatasetLoad, KeepsTheSplitsAskedFor) {
   ASSERT_EQ(some.size(), 2);
   EXPECT_EQ(some.id(1), "c");
   EXPECT_THAT(message_of(path, "val"), HasSubstr("pretrain, test, train"));
-  const Dataset optional = Dataset::load(
-      path, {.splits = {"train"}, .optional_splits = {"val", "test"}, .progress = false});
+  Dataset::LoadOptions options;
+  options.splits = {"train"};
+  options.optional_splits = {"val", "test"};
+  options.progress = false;
+  const Dataset optional = Dataset::load(path, options);
   EXPECT_EQ(optional.size(), 2);
 }
 
