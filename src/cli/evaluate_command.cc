@@ -10,11 +10,14 @@ void add_evaluate_command(CLI::App& application, Communicator& communicator) {
       application.add_subcommand("evaluate", "What a model's frozen features are worth");
   evaluate->require_subcommand(1);
   evaluate->footer(
-      "Example:\n"
+      "Examples:\n"
       "  barcodemae evaluate knn coi-small barcodes.csv --keys train --queries test_unseen\n"
-      "barcodemae evaluate knn --help, barcodemae evaluate linear --help show their options.");
+      "  barcodemae evaluate linear coi-small barcodes.csv --rank species\n"
+      "  barcodemae evaluate clustering coi-small barcodes.csv --rank dna_bin\n"
+      "barcodemae evaluate knn --help shows the options of knn, and so for each.");
   add_evaluate_knn_command(*evaluate, communicator);
   add_evaluate_linear_command(*evaluate, communicator);
+  add_evaluate_clustering_command(*evaluate, communicator);
 }
 
 }  // namespace barcodemae

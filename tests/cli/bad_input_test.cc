@@ -58,6 +58,7 @@ class BadFile : public testing::Test {
                    named);
     expect_refused({"embed", kModel, file, "--out", folder_ / "x.npy"}, named);
     expect_refused({"evaluate", "knn", kModel, file, "--no-cache"}, named);
+    expect_refused({"evaluate", "clustering", kModel, file, "--no-cache"}, named);
     EXPECT_EQ(folder_.names(), before) << "nothing half-written";
   }
   ScratchFolder folder_;
@@ -236,6 +237,10 @@ TEST(BadEmbeddings, AreNamed) {
   expect_refused({"evaluate", "knn", "--keys-npy", junk, table, "--queries-npy", junk, table},
                  "k.npy");
   expect_refused({"evaluate", "knn"}, "MODEL");
+  expect_refused({"evaluate", "clustering"}, "MODEL");
+  expect_refused({"evaluate", "clustering", "--npy", junk, table}, "k.npy");
+  expect_refused({"evaluate", "clustering", "--npy", junk, table, "--neighbours", "1"},
+                 "--neighbours");
 }
 
 }  // namespace

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "evaluation/clustering.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+
+#include "analysis/kmer_counts.h"
+#include "analysis/ward.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/progress.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr int kBaselineKmer = 6;
+constexpr std::int64_t kBaselineColumns = std::int64_t{1} << (2 * kBaselineKmer);
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::int64_t count_labels(std::vector<std::int32_t> labels) {
+  std::sort(labels.begin(), labels.end());
+  return std::unique(labels.begin(), labels.end()) - labels.begin();
+}
+
+/// What can be asked of these labels. Fills in labels and clusters.
+void plan_clusters(ClusteringResult& result, const std::vector<std::int32_t>& labels) {
+  result.records = static_cast<std::int64_t>(labels.size());
+  result.labels = count_labels(labels);
+  const std::string rank = to_string(result.options.rank);
+  if (result.labels < 2) {
+    throw UserError(
+        "{}: all {} labelled records have the same {}: clusters of them say nothing\n"
+        "Name other splits, or another rank with --rank.",
+        result.source, format_count(result.records), rank);
+  }
+  result.clusters = result.options.clusters > 0 ? result.options.clusters : result.labels;
+  if (result.clusters > result.records) {
+    throw UserError("--clusters {}: more than the {} records with a {} label in {}",
+                    result.clusters, format_count(result.records), rank, result.source);
+  }
+}
+
+/// Says what memory clustering `columns` columns takes, `vectors` bytes of them being still to be
+/// made, and refuses what does not fit.
+void require_memory(const ClusteringResult& result, std::int64_t columns, double vectors,
+                    Communicator& communicator) {
+  const ClusteringOptions& options = result.options;
+  const double umap = options.reduce ? umap_memory_bytes(result.records, columns, options.umap) : 0;
+  const double ward =
+      ward_memory_bytes(result.records, options.reduce ? options.umap.components : columns);
+  const double needed = vectors + std::max(umap, ward);
+  const auto free = static_cast<double>(available_memory_bytes()) /
+                    static_cast<double>(communicator.processes_on_machine());
+  const std::string text =
+      fmt::format("{} for {} records = vectors {}, then the larger of UMAP {} and Ward {}",
+                  format_bytes(needed), format_count(result.records), format_bytes(vectors),
+                  format_bytes(umap), format_bytes(ward));
+  if (needed > free) {
+    throw UserError(
+        "Clustering needs about {},\nbut only {} are free.\n"
+        "Take fewer records (--splits), or fewer --components or --neighbours.",
+        text, format_bytes(free));
+  }
+  log_info("Memory: about {}; {} free", text, format_bytes(free));
+}
+
+/// `vectors` is there when `rows` are those of a matrix.
+ClusteringRow clustered(const std::string& name, const RowSource& rows, const Matrix* vectors,
+                        const std::vector<std::int32_t>& labels, const ClusteringResult& result) {
+  ClusteringRow row;
+  row.name = name;
+  log_info("Clustering: {}", name);
+  auto start = std::chrono::steady_clock::now();
+  std::optional<Matrix> reduced;
+  if (result.options.reduce) {
+    reduced = umap(rows, result.options.umap);
+    vectors = &*reduced;
+    row.umap_seconds = seconds_since(start);
+  }
+  start = std::chrono::steady_clock::now();
+  const std::vector<std::int32_t> clusters =
+      cut_linkage(ward_linkage(*vectors, "Ward"), result.clusters);
+  row.ward_seconds = seconds_since(start);
+  row.scores = score_clustering(labels, clusters);
+  return row;
+}
+
+ClusteringRow clustered(const std::string& name, const Matrix& vectors,
+                        const std::vector<std::int32_t>& labels, const ClusteringResult& result) {
+  return clustered(name, RowSource::of(vectors), &vectors, labels, result);
+}
+
+}  // namespace
+
+ClusteringResult evaluate_clustering(const std::filesystem::path& model,
+                                     const std::filesystem::path& data,
+                                     const ClusteringOptions& options, Communicator& communicator) {
+  EvaluationData evaluation(model, data, options.features, communicator);
+  std::vector<std::string> splits;
+  if (options.splits != "all") splits = evaluation.splits(options.splits, "--splits");
+  const LabelledRecords records = evaluation.labelled(splits, options.rank, "--splits");
+  ClusteringResult result;
+  result.options = options;
+  result.source = records.splits;
+  result.unlabelled = records.unlabelled;
+  result.without_token = records.without_token;
+  plan_clusters(result, records.labels);
+  const std::int64_t width = evaluation.description().config.encoder.width;
+  require_memory(result, width, static_cast<double>(records.size() * width) * sizeof(float),
+                 communicator);
+  const bool count_kmers = options.baselines && options.reduce;
+  if (count_kmers) require_memory(result, kBaselineColumns, 0, communicator);
+
+  const auto add_encoder = [&](FrozenEncoder encoder) {
+    const Matrix vectors = encoder.embed(records);
+    if (communicator.rank() != 0) return;
+    result.rows.push_back(clustered(encoder.name(), vectors, records.labels, result));
+  };
+  add_encoder(evaluation.trained());
+  if (!options.baselines) return result;
+  add_encoder(evaluation.untrained(options.umap.seed));
+  if (count_kmers && communicator.rank() == 0) {
+    result.rows.push_back(clustered(
+        "6-mer counts", kmer_count_rows(evaluation.data(), records.records, kBaselineKmer), nullptr,
+        records.labels, result));
+  }
+  return result;
+}
+
+ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const ClusteringOptions& options,
+                                     Communicator& communicator) {
+  LabelNumbers numbers;
+  LabelledVectors embeddings = read_embeddings(files, options.rank, numbers);
+  ClusteringResult result;
+  result.options = options;
+  result.source = files.vectors.string();
+  result.unlabelled = embeddings.keep_labelled();
+  if (embeddings.labels.empty()) {
+    throw UserError("{}: no row has a {} label", files.labels.string(), to_string(options.rank));
+  }
+  if (result.unlabelled > 0) {
+    log_info("{} rows without a {} label are left out", format_count(result.unlabelled),
+             to_string(options.rank));
+  }
+  plan_clusters(result, embeddings.labels);
+  require_memory(result, embeddings.vectors.cols, 0, communicator);
+  if (communicator.rank() != 0) return result;
+  result.rows.push_back(
+      clustered(files.vectors.stem().string(), embeddings.vectors, embeddings.labels, result));
+  return result;
+}
+
+std::string ClusteringResult::to_json() const {
+  nlohmann::ordered_json json;
+  json["task"] = "clustering";
+  json["rank"] = to_string(options.rank);
+  json["records_of"] = source;
+  json["records"] = records;
+  json["unlabelled"] = unlabelled;
+  json["without_token"] = without_token;
+  json["labels"] = labels;
+  json["clusters"] = clusters;
+  if (options.reduce) {
+    json["umap"] = {{"components", options.umap.components},
+                    {"neighbours", options.umap.neighbours},
+                    {"min_dist", options.umap.min_dist},
+                    {"epochs", umap_epochs(records, options.umap)},
+                    {"seed", options.umap.seed}};
+  } else {
+    json["umap"] = nullptr;
+  }
+  json["rows"] = nlohmann::ordered_json::array();
+  for (const ClusteringRow& row : rows) {
+    json["rows"].push_back({{"name", row.name},
+                            {"ami", row.scores.adjusted_mutual_information},
+                            {"ari", row.scores.adjusted_rand_index},
+                            {"homogeneity", row.scores.homogeneity},
+                            {"completeness", row.scores.completeness},
+                            {"umap_seconds", row.umap_seconds},
+                            {"ward_seconds", row.ward_seconds}});
+  }
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string ClusteringResult::to_text() const {
+  std::string text = fmt::format(
+      "{} by {}: {} records ({}), {} labels, {} clusters\n", to_string(options.rank),
+      options.reduce
+          ? fmt::format("UMAP ({} dimensions, {} neighbours, cosine, seed {}) and Ward",
+                        options.umap.components, options.umap.neighbours, options.umap.seed)
+          : std::string("Ward"),
+      format_count(records), source, format_count(labels), format_count(clusters));
+  if (unlabelled > 0) {
+    text += fmt::format("{} records without a label are left out\n", format_count(unlabelled));
+  }
+  if (without_token > 0) {
+    text +=
+        fmt::format("{} records without a whole k-mer are left out\n", format_count(without_token));
+  }
+  std::size_t width = 4;
+  for (const ClusteringRow& row : rows) width = std::max(width, row.name.size());
+  text +=
+      fmt::format("\n{:<{}}   AMI %   ARI %  homogeneity %  completeness %  seconds\n", "", width);
+  for (const ClusteringRow& row : rows) {
+    text += fmt::format("{:<{}}  {:>6.2f}  {:>6.2f}  {:>13.2f}  {:>14.2f}  {:>7.1f}\n", row.name,
+                        width, 100 * row.scores.adjusted_mutual_information,
+                        100 * row.scores.adjusted_rand_index, 100 * row.scores.homogeneity,
+                        100 * row.scores.completeness, row.umap_seconds + row.ward_seconds);
+  }
+  return text;
+}
+
+}  // namespace barcodemae
