@@ -36,8 +36,8 @@ enum class Stream : std::uint32_t {
   kInitialisation = 3,
   kSplit = 4,
   kSimulate = 5,
+  kLayout = 16,         ///< UMAP: negative samples; step = epoch, index = vertex
   kInferenceMask = 17,  ///< tokens masked when embedding; index = hash of the id
-  kLayout = 16,  ///< UMAP: negative samples; step = epoch, index = vertex
   kDropout = 0x1000,
 };
 
