@@ -67,15 +67,14 @@ void move_vertex_here(const LayoutStep& step, std::int64_t vertex, float* HWY_RE
     const auto epoch = static_cast<float>(step.epoch);
     return std::floor(epoch / every) > std::floor((epoch - 1) / every);
   };
-  for (const bool first_end : {true, false}) {
-    for (std::int64_t edge = step.begins[vertex]; edge < step.begins[vertex + 1]; ++edge) {
-      if (!is_its_turn(edge)) continue;
-      attract(step, moved, step.positions + step.neighbours[edge] * step.stride);
-      if (!first_end) continue;
-      for (int sample = 0; sample < step.negative_samples; ++sample) {
-        const std::int64_t other = random.below(static_cast<std::uint32_t>(step.vertices));
-        if (other != vertex) repel(step, moved, step.positions + other * step.stride);
-      }
+  for (std::int64_t edge = step.begins[vertex]; edge < step.begins[vertex + 1]; ++edge) {
+    if (!is_its_turn(edge)) continue;
+    const float* other_end = step.positions + step.neighbours[edge] * step.stride;
+    attract(step, moved, other_end);  // as the edge's second end
+    attract(step, moved, other_end);  // as its first, which then meets others
+    for (int sample = 0; sample < step.negative_samples; ++sample) {
+      const std::int64_t other = random.below(static_cast<std::uint32_t>(step.vertices));
+      if (other != vertex) repel(step, moved, step.positions + other * step.stride);
     }
   }
 }

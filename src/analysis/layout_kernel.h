@@ -22,10 +22,9 @@ struct LayoutStep {
   std::uint32_t epoch;  ///< from 1
 };
 
-/// Where `vertex` goes: into `moved` [stride]. For each of its edges whose turn it is: towards the
-/// other end, then away from some random vertices; and once more towards the other ends, for the
-/// edges are taken from both ends. Moves follow one another as in umap-learn; the other vertices
-/// stand still meanwhile.
+/// Where `vertex` goes: into `moved` [stride]. For each of its edges whose turn it is: twice
+/// towards the other end, for umap-learn takes every edge from both ends and moves both, then away
+/// from some random vertices. Moves follow one another; the other vertices stand still meanwhile.
 void move_vertex(const LayoutStep& step, std::int64_t vertex, float* moved);
 
 }  // namespace barcodemae
