@@ -71,10 +71,9 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
   ModelDescription description;
   description.config = content.config;
   description.training = content.training;
-  description.coder.tokenizer =
-      KmerTokenizer(read_vocabulary(files.tokenizer, (directory / "tokenizer.json").string(),
-                                    content.config.k, content.config.vocabulary),
-                    content.stride, content.max_bases);
+  description.coder.tokenizer = KmerTokenizer(
+      read_vocabulary(files.tokenizer, (directory / "tokenizer.json").string(), content.config),
+      content.stride, content.max_bases);
   int most_tokens = description.coder.tokenizer.max_tokens();
   if (content.anchored) {
     const std::string source = (directory / "marker.json").string();
@@ -85,7 +84,8 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
           source);
     description.coder.profile = MarkerProfile::from_json(*files.marker, source);
     // A sequence that the profile does not explain is still read from its first base.
-    most_tokens = std::max(most_tokens, description.coder.profile->length() / content.stride);
+    most_tokens = std::max(most_tokens, description.coder.profile->length() / content.stride +
+                                            (content.config.cls ? 1 : 0));
   }
   if (most_tokens > content.config.max_positions)
     throw UserError(

@@ -83,6 +83,10 @@ struct Embedder::State {
     BARCODEMAE_CHECK(how.batch_tokens > 0, "batches of {} tokens", how.batch_tokens);
     description = std::move(what);
     options = how;
+    if (how.pooling != "model") {
+      description.config.pooling = parse_pooling(how.pooling);
+      validate(description.config);
+    }
     encoder = &which;
     backend = &where;
     arena = std::make_unique<Arena>(where);
@@ -92,10 +96,10 @@ struct Embedder::State {
     backend->refresh_weights(*own_parameters, options.precision, /*backward=*/false);
   }
 
-  Tensor run(const PackedBatch& batch) {
+  std::vector<Tensor> run(const PackedBatch& batch) {
     Context context{*backend, *arena, nullptr, backend->activation_type(options.precision)};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
-    return encoder->embed(context, context.upload(batch.ids), segments);
+    return encoder->embed(context, context.upload(batch.ids), segments, description.config.pooling);
   }
 };
 
@@ -129,7 +133,7 @@ Embedder Embedder::borrow(const ModelDescription& description, const Encoder& en
   return Embedder(std::move(state));
 }
 
-int Embedder::width() const { return state_->description.config.encoder.width; }
+int Embedder::width() const { return state_->description.config.embedding_width(); }
 const ModelDescription& Embedder::description() const { return state_->description; }
 
 Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
@@ -160,13 +164,16 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
   auto done = static_cast<std::int64_t>(sequences.size() - order.size());
   std::vector<float> vectors;
   for (const auto batch : batches) {
-    const Tensor pooled = state_->run(pack(batch));
-    vectors.resize(index(pooled.view.size()));
-    state_->backend->download(vectors.data(), pooled.view);
+    std::ptrdiff_t column = 0;
+    for (const Tensor& part : state_->run(pack(batch))) {
+      vectors.resize(index(part.view.size()));
+      state_->backend->download(vectors.data(), part.view);
+      for (std::size_t n = 0; n < batch.size(); ++n)
+        std::copy_n(vectors.data() + n * index(part.cols()), part.cols(),
+                    result.row(batch[n]).begin() + column);
+      column += part.cols();
+    }
     arena.rewind();
-    for (std::size_t n = 0; n < batch.size(); ++n)
-      std::copy_n(vectors.data() + n * index(result.cols), result.cols,
-                  result.row(batch[n]).begin());
     done += static_cast<std::int64_t>(batch.size());
     if (progress) progress(done);
   }
