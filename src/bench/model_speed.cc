@@ -109,7 +109,7 @@ Speed measure_embedding(const SpeedRequest& request) {
   const double seconds = median_seconds(request, [&] {
     Context context{*backend, arena, nullptr, activation};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
-    const Tensor pooled = encoder.embed(context, context.upload(batch.ids), segments);
+    const Tensor pooled = encoder.embed(context, context.upload(batch.ids), segments).front();
     backend->download(vectors.data(), pooled.view);
     arena.rewind();
   });

@@ -24,7 +24,7 @@ struct EmbedCommandOptions {
   std::string model, data, out;
   std::string split, marker_code = ReaderOptions().marker_code, dtype = "float32";
   int batch = 32;
-  std::string anchor = EmbedderOptions().anchor;
+  std::string anchor = EmbedderOptions().anchor, pooling = EmbedderOptions().pooling;
   ComputeOptions compute;
 };
 
@@ -54,8 +54,8 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
   const fs::path directory = find_model(options.model);
   const ModelDescription description = read_model_description(directory);
   const std::int64_t batch_tokens = std::int64_t{options.batch} * description.coder.max_tokens();
-  Embedder embedder =
-      Embedder::load(directory, {precision, batch_tokens, options.compute.device, options.anchor});
+  Embedder embedder = Embedder::load(directory, {precision, batch_tokens, options.compute.device,
+                                                 options.anchor, options.pooling});
   print_compute_choice(options.compute, precision);
 
   RecordReader reader(options.data, {options.marker_code});
@@ -115,6 +115,11 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
       ->capture_default_str();
   command.add_option("--split", options->split, "Only records of this split; default: all");
   add_anchor_option(command, options->anchor);
+  command
+      .add_option("--pooling", options->pooling,
+                  "The mean over tokens, the state of [CLS], or both; model: as it was pretrained")
+      ->check(CLI::IsMember({"model", "mean", "cls", "both"}))
+      ->capture_default_str();
   add_marker_code_option(command, options->marker_code);
   whole(command
             .add_option("--batch", options->batch,

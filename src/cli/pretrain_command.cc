@@ -96,6 +96,32 @@ void add_pretrain_command(CLI::App& application, Communicator& communicator) {
     presets.push_back(resolve_pretrain_options({{"preset", name}}));
   }
   for (const PretrainField& field : pretrain_fields()) {
+    const auto set = [options, name = field.name](const std::string& text) {
+      std::string& all = options->given[name];
+      all += (all.empty() ? "" : ",") + text;
+    };
+    if (field.flag) {
+      command
+          ->add_flag_callback(
+              "--" + field.name, [set] { set("true"); }, field.help)
+          ->group(field.group);
+      continue;
+    }
+    if (field.repeatable) {
+      command
+          ->add_option_function<std::vector<std::string>>(
+              "--" + field.name,
+              [set](const std::vector<std::string>& texts) {
+                for (const std::string& text : texts) set(text);
+              },
+              field.help)
+          ->type_name(field.value_name)
+          ->type_size(1)
+          ->allow_extra_args(false)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+          ->group(field.group);
+      continue;
+    }
     command
         ->add_option_function<std::string>(
             "--" + field.name,

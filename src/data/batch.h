@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/label_targets.h"
 #include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
@@ -45,6 +46,7 @@ struct MaskingPlan {
   std::vector<std::int32_t> visible_rows;       ///< the other k-mers: the second loss term
   /// [tokens]: the tokens as the encoder sees them; empty: as they are in the batch.
   std::vector<std::int32_t> ids;
+  std::vector<LabelTargets> labels;  ///< of each auxiliary loss
 
   const std::vector<std::int32_t>& seen_ids(const PackedBatch& batch) const {
     return ids.empty() ? batch.ids : ids;

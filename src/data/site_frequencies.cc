@@ -50,7 +50,7 @@ std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder
     for (std::size_t token = 0; token < batch.ids.size(); ++token) {
       const std::int32_t kmer = batch.ids[token] - vocabulary.first_kmer();
       const auto position = static_cast<std::size_t>(batch.positions[token]);
-      if (kmer < 0 || position >= positions) continue;
+      if (kmer < 0 || kmer >= vocabulary.kmers() || position >= positions) continue;
       for (int j = 0; j < vocabulary.k; ++j) {
         ++block_counts[position * row + 4 * static_cast<std::size_t>(j) +
                        base_at(kmer, vocabulary.k, j)];
@@ -88,7 +88,7 @@ double site_frequency_loss(std::span<const float> site_log_frequencies,
   for (const std::int32_t row : rows) {
     const auto token = static_cast<std::size_t>(row);
     const std::int32_t kmer = batch.ids[token] - vocabulary.first_kmer();
-    if (kmer < 0) continue;
+    if (kmer < 0 || kmer >= vocabulary.kmers()) continue;
     const std::size_t begin = static_cast<std::size_t>(batch.positions[token]) * row_size;
     BARCODEMAE_CHECK(begin + row_size <= site_log_frequencies.size(), "position {} has no site",
                      batch.positions[token]);
@@ -111,8 +111,9 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
     std::vector<std::int32_t> rows(batch.ids.size());
     std::iota(rows.begin(), rows.end(), 0);
     sums[block] = site_frequency_loss(site_log_frequencies, vocabulary, batch, rows);
-    kmers[block] = std::ranges::count_if(
-        batch.ids, [&](std::int32_t id) { return id >= vocabulary.first_kmer(); });
+    kmers[block] = std::ranges::count_if(batch.ids, [&](std::int32_t id) {
+      return id >= vocabulary.first_kmer() && id < vocabulary.first_kmer() + vocabulary.kmers();
+    });
   });
   const auto count = std::accumulate(kmers.begin(), kmers.end(), std::int64_t{0});
   const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);

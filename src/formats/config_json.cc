@@ -28,8 +28,8 @@ const std::vector<ObjectiveKind> kObjectives = {
 
 /// The oldest format whose readers understand the model: what they do not know of is in version 2.
 int format_version(const ModelConfig& config) {
-  const bool first =
-      config.objective == ObjectiveKind::kMaskedAutoencoder && config.bpe_specials == 0;
+  const bool first = config.objective == ObjectiveKind::kMaskedAutoencoder &&
+                     config.bpe_specials == 0 && !config.cls && !config.n_kmers;
   return first ? 1 : kModelFormatVersion;
 }
 
@@ -94,13 +94,16 @@ std::string write_config_json(const ModelDescription& description) {
     own["tokenizer"] = {{"type", "kmer"},
                         {"k", tokenizer.vocabulary().k},
                         {"stride", tokenizer.stride()},
-                        {"max_bases", tokenizer.max_bases()}};
+                        {"max_bases", tokenizer.max_bases()},
+                        {"n_kmers", config.n_kmers},
+                        {"cls", config.cls}};
   }
-  own["pooling"] = "mean";
+  own["pooling"] = to_string(config.pooling);
   own["anchored"] = description.coder.profile.has_value();
   own["objective"] = to_string(config.objective);
   if (config.has_decoder()) write_transformer(own["decoder"], config.decoder);
   own["head"] = name_of(config.head);
+  if (config.predict_n) own["predict_n"] = true;
   own["kmer_initialisation"] = name_of(config.kmer_initialisation);
   own["training"] = Json::object();
   for (const auto& [name, value] : description.training) own["training"][name] = Json::parse(value);
@@ -146,8 +149,10 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
     config.k = static_cast<int>(tokenizer.integer("k", 1, 10));
     content.stride = static_cast<int>(tokenizer.integer("stride", 1, kMostBases));
     content.max_bases = static_cast<int>(tokenizer.integer("max_bases", config.k, kMostBases));
+    if (tokenizer.has("n_kmers")) config.n_kmers = tokenizer.boolean("n_kmers");
+    if (tokenizer.has("cls")) config.cls = tokenizer.boolean("cls");
   }
-  choice(own, "pooling", {"mean"});
+  config.pooling = static_cast<Pooling>(choice(own, "pooling", {"mean", "cls", "both"}));
   content.anchored = own.boolean("anchored");
   if (own.has("objective")) {  // older files do not say: mae
     std::vector<std::string> names;
@@ -157,6 +162,7 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
   config.decoder = config.has_decoder() ? read_transformer(own.object("decoder"))
                                         : TransformerConfig{0, 0, 0, 0};
   config.head = choice(own, "head", {"kmer", "base"}) ? HeadKind::kBase : HeadKind::kKmer;
+  if (own.has("predict_n")) config.predict_n = own.boolean("predict_n");
   config.kmer_initialisation = choice(own, "kmer_initialisation", {"random", "bases"})
                                    ? KmerInitialisation::kBases
                                    : KmerInitialisation::kRandom;

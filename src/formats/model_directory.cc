@@ -95,8 +95,7 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
                       (directory / "config.json").string());
   } else {
     description.coder.tokenizer =
-        KmerTokenizer(read_vocabulary(files.tokenizer, tokenizer_source, content.config.k,
-                                      content.config.vocabulary),
+        KmerTokenizer(read_vocabulary(files.tokenizer, tokenizer_source, content.config),
                       content.stride, content.max_bases);
   }
   int most_tokens = description.coder.max_tokens();
@@ -109,7 +108,8 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
           source);
     description.coder.profile = MarkerProfile::from_json(*files.marker, source);
     // A sequence that the profile does not explain is still read from its first base.
-    most_tokens = std::max(most_tokens, description.coder.profile->length() / content.stride);
+    most_tokens = std::max(most_tokens, description.coder.profile->length() / content.stride +
+                                            (content.config.cls ? 1 : 0));
   }
   if (most_tokens > content.config.max_positions)
     throw UserError(

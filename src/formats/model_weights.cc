@@ -60,7 +60,8 @@ void load_tensors(const SafetensorsFile& file, const std::string& prefix, Parame
     if (!full_name.starts_with(prefix)) continue;
     const std::string name = full_name.substr(prefix.size());
     if (std::binary_search(known.begin(), known.end(), name) || name.starts_with("pooler.") ||
-        name == "embeddings.position_ids" || (!prefix.empty() && !is_encoder_tensor(name)))
+        name == "embeddings.position_ids" || name.starts_with("auxiliary.") ||
+        (!prefix.empty() && !is_encoder_tensor(name)))
       continue;
     throw UserError("{}: tensor \"{}\" does not belong to the model that config.json describes",
                     file.source(), full_name);

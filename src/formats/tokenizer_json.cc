@@ -25,6 +25,28 @@ Json sequence_normaliser_json(int max_bases) {
   return {{"type", "Sequence"}, {"normalizers", steps}};
 }
 
+namespace {
+
+/// [CLS] in front, where there is one.
+Json post_processor(const KmerVocabulary& vocabulary) {
+  if (vocabulary.cls() < 0) return nullptr;
+  const std::string name = KmerVocabulary::kCls;
+  const Json cls{{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
+  const auto sequence = [](const char* id, int type) {
+    return Json{{"Sequence", {{"id", id}, {"type_id", type}}}};
+  };
+  return {{"type", "TemplateProcessing"},
+          {"single", Json::array({cls, sequence("A", 0)})},
+          {"pair", Json::array({cls, sequence("A", 0), sequence("B", 1)})},
+          {"special_tokens",
+           {{name,
+             {{"id", name},
+              {"ids", Json::array({vocabulary.cls()})},
+              {"tokens", Json::array({name})}}}}}};
+}
+
+}  // namespace
+
 Json special_tokens_json(std::span<const std::string> specials) {
   Json added = Json::array();
   for (std::size_t id = 0; id < specials.size(); ++id)
@@ -55,7 +77,7 @@ std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
         {"pattern", {{"Regex", fmt::format(".{{{}}}", vocabulary.k)}}},
         {"behavior", "Removed"},
         {"invert", true}}},
-      {"post_processor", nullptr},
+      {"post_processor", post_processor(vocabulary)},
       {"decoder", nullptr},
       {"model", {{"type", "WordLevel"}, {"vocab", ids}, {"unk_token", "[UNK]"}}}};
   return json.dump(1) + "\n";
@@ -81,8 +103,9 @@ std::string special_token_roles_json(std::span<const std::string> specials, int 
   return json.dump(2) + "\n";
 }
 
-KmerVocabulary read_vocabulary(std::string_view text, const std::string& source, int k,
-                               int vocabulary_size) {
+KmerVocabulary read_vocabulary(std::string_view text, const std::string& source,
+                               const ModelConfig& config) {
+  const int k = config.k, vocabulary_size = config.vocabulary;
   const nlohmann::json json = parse_json_object(text, source);
   const JsonReader model = JsonReader(json, source).object("model");
   if (model.text("type") != "WordLevel") model.fail("type", "\"WordLevel\"");
@@ -104,7 +127,8 @@ KmerVocabulary read_vocabulary(std::string_view text, const std::string& source,
   }
   KmerVocabulary vocabulary;
   vocabulary.k = k;
-  vocabulary.specials.assign(tokens.begin(), tokens.end() - vocabulary.kmers());
+  vocabulary.n_kmers = config.n_kmers;
+  vocabulary.specials.assign(tokens.begin(), tokens.end() - vocabulary.all_kmers());
   for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
     const std::string expected = id == KmerVocabulary::kMask      ? "[MASK]"
                                  : id == KmerVocabulary::kUnknown ? "[UNK]"
@@ -116,6 +140,10 @@ KmerVocabulary read_vocabulary(std::string_view text, const std::string& source,
           "order.",
           source, id, tokens[static_cast<std::size_t>(id)], expected, k);
   }
+  if ((vocabulary.cls() >= 0) != config.cls)
+    throw UserError(
+        "{}: {} token [CLS], but config.json says otherwise\nTake both from the same model.",
+        source, config.cls ? "no" : "a");
   return vocabulary;
 }
 

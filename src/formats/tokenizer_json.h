@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "nn/config.h"
 #include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
@@ -27,7 +28,7 @@ std::string special_token_roles_json(std::span<const std::string> specials, int 
 
 /// The vocabulary of a tokenizer.json written so: special tokens, then the 4^k k-mers in order.
 /// Throws UserError naming `source` and the token out of place.
-KmerVocabulary read_vocabulary(std::string_view text, const std::string& source, int k,
-                               int vocabulary_size);
+KmerVocabulary read_vocabulary(std::string_view text, const std::string& source,
+                               const ModelConfig& config);
 
 }  // namespace barcodemae

@@ -99,6 +99,10 @@ struct Embedder::State {
     BARCODEMAE_CHECK(how.batch_tokens > 0, "batches of {} tokens", how.batch_tokens);
     description = std::move(what);
     options = how;
+    if (how.pooling != "model") {
+      description.config.pooling = parse_pooling(how.pooling);
+      validate(description.config);
+    }
     encoder = &which;
     backend = &where;
     arena = std::make_unique<Arena>(where);
@@ -108,17 +112,20 @@ struct Embedder::State {
     backend->refresh_weights(*own_parameters, options.precision, /*backward=*/false);
   }
 
-  /// Vectors [sequences, width]; means over the rows of `pooled`, or over all.
-  Tensor run(const PackedBatch& batch, const PooledRows* pooled) {
+  /// The parts of the vectors, each [sequences, H]; means over the rows of `pooled`, or as the
+  /// model pools.
+  std::vector<Tensor> run(const PackedBatch& batch, const PooledRows* pooled) {
     Context context{*backend, *arena, nullptr, backend->activation_type(options.precision)};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
     const View ids = context.upload(batch.ids);
-    if (pooled == nullptr) return encoder->embed(context, ids, segments);
+    if (pooled == nullptr) {
+      return encoder->embed(context, ids, segments, description.config.pooling);
+    }
     const Tensor hidden = (*encoder)(context, ids, segments);
     const Tensor rows = ops::gather_rows(context, hidden, context.upload(pooled->rows));
     context.discard(hidden);
-    return ops::mean_pool(context, rows,
-                          make_segments(context, pooled->begins, batch.records, pooled->positions));
+    return {ops::mean_pool(
+        context, rows, make_segments(context, pooled->begins, batch.records, pooled->positions))};
   }
 };
 
@@ -152,7 +159,7 @@ Embedder Embedder::borrow(const ModelDescription& description, const Encoder& en
   return Embedder(std::move(state));
 }
 
-int Embedder::width() const { return state_->description.config.encoder.width; }
+int Embedder::width() const { return state_->description.config.embedding_width(); }
 const ModelDescription& Embedder::description() const { return state_->description; }
 
 Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
@@ -195,13 +202,16 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
   auto done = static_cast<std::int64_t>(sequences.size() - order.size());
   std::vector<float> vectors;
   for (const auto batch : batches) {
-    const Tensor means = run(batch);
-    vectors.resize(index(means.view.size()));
-    state_->backend->download(vectors.data(), means.view);
+    std::ptrdiff_t column = 0;
+    for (const Tensor& part : run(batch)) {
+      vectors.resize(index(part.view.size()));
+      state_->backend->download(vectors.data(), part.view);
+      for (std::size_t n = 0; n < batch.size(); ++n)
+        std::copy_n(vectors.data() + n * index(part.cols()), part.cols(),
+                    result.row(batch[n]).begin() + column);
+      column += part.cols();
+    }
     arena.rewind();
-    for (std::size_t n = 0; n < batch.size(); ++n)
-      std::copy_n(vectors.data() + n * index(result.cols), result.cols,
-                  result.row(batch[n]).begin());
     done += static_cast<std::int64_t>(batch.size());
     if (progress) progress(done);
   }
@@ -214,7 +224,15 @@ Matrix Embedder::embed(const Dataset& data, std::span<const std::int64_t> record
   const auto count = static_cast<std::int64_t>(records.size());
   std::vector<TokenSequence> sequences(records.size());
   std::vector<std::vector<std::int32_t>> pooled;
-  if (mask.kind == InferenceMask::Kind::kOnlyMasked) pooled.resize(records.size());
+  if (mask.kind == InferenceMask::Kind::kOnlyMasked) {
+    if (const Pooling pooling = state_->description.config.pooling; pooling != Pooling::kMean) {
+      throw UserError(
+          "--inference-mask only-masked: a mean over tokens, and this model is pooled as \"{}\"\n"
+          "Choose drop or replace.",
+          to_string(pooling));
+    }
+    pooled.resize(records.size());
+  }
   parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
     for (std::int64_t i = piece * kPiece; i < std::min(count, (piece + 1) * kPiece); ++i) {
       const std::int64_t record = records[index(i)];

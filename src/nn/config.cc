@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "nn/dropout_sites.h"
+#include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
 namespace {
@@ -47,6 +48,53 @@ const char* to_string(ObjectiveKind objective) {
   return "";
 }
 
+const char* to_string(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kMean:
+      return "mean";
+    case Pooling::kCls:
+      return "cls";
+    case Pooling::kBoth:
+      return "both";
+  }
+  return "";
+}
+
+Pooling parse_pooling(const std::string& name) {
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kBoth}) {
+    if (name == to_string(pooling)) return pooling;
+  }
+  throw UserError("pooling '{}': expected one of mean, cls, both", name);
+}
+
+const char* to_string(AuxiliaryKind kind) {
+  switch (kind) {
+    case AuxiliaryKind::kCrossEntropy:
+      return "cross-entropy";
+    case AuxiliaryKind::kContrastive:
+      return "contrastive";
+    case AuxiliaryKind::kContrastiveOthers:
+      return "contrastive-others";
+    case AuxiliaryKind::kTriplet:
+      return "triplet";
+    case AuxiliaryKind::kPair:
+      return "pair";
+  }
+  return "";
+}
+
+std::string auxiliary_name(const AuxiliaryLoss& loss) {
+  return fmt::format("{}_{}", to_string(loss.rank), to_string(loss.kind));
+}
+
+int ModelConfig::all_kmers() const {
+  if (bpe_specials > 0) return kmers();
+  KmerVocabulary vocabulary_of_k;
+  vocabulary_of_k.k = k;
+  vocabulary_of_k.n_kmers = n_kmers;
+  return vocabulary_of_k.all_kmers();
+}
+
 void validate(const ModelConfig& config) {
   validate(config.encoder, "encoder");
   if (config.has_decoder()) validate(config.decoder, "decoder");
@@ -60,6 +108,41 @@ void validate(const ModelConfig& config) {
           "A head or an initialisation by bases needs k-mers, and the tokens are byte pairs\n"
           "Choose --head kmer --kmer-init random.");
     }
+    if (config.cls || config.n_kmers || config.soft_targets != SoftTargets::kNone) {
+      throw UserError(
+          "--cls, --tokenize-n and --soft-targets are for k-mers, and the tokens are byte pairs\n"
+          "Leave them out, or leave out --tokenizer.");
+    }
+  }
+  require(!config.n_kmers || config.k <= KmerVocabulary::kMaxKWithN, "k", config.k,
+          fmt::format("at most {} with --tokenize-n", KmerVocabulary::kMaxKWithN));
+  if (config.predict_n && (!config.n_kmers || config.head == HeadKind::kBase)) {
+    throw UserError("--predict-n needs --tokenize-n and --head kmer\nGive both, or leave it out.");
+  }
+  if (config.pooling != Pooling::kMean && !config.cls) {
+    throw UserError("pooling \"{}\" needs a model with [CLS]\nPretrain one with --cls.",
+                    to_string(config.pooling));
+  }
+  if (config.cls && config.causal()) {
+    throw UserError(
+        "--cls: a causal model's first token sees nothing but itself\nLeave the option out.");
+  }
+  const bool sees_mask = config.objective == ObjectiveKind::kMaskedAutoencoderSeeing ||
+                         config.objective == ObjectiveKind::kMaskedLanguageModel;
+  if (config.freeze_mask_row && !sees_mask) {
+    throw UserError(
+        "--freeze-mask-row: with --objective {} the encoder never meets [MASK]\n"
+        "Leave the option out.",
+        to_string(config.objective));
+  }
+  if (config.soft_targets != SoftTargets::kNone && config.head == HeadKind::kKmer) {
+    require(config.k <= 6 && !config.predict_n, "k", config.k,
+            "at most 6 with --soft-targets, and without --predict-n");
+  }
+  if (config.soft_targets == SoftTargets::kLevenshtein && config.head == HeadKind::kBase) {
+    throw UserError(
+        "--soft-targets levenshtein: edits are of whole k-mers, not of bases\n"
+        "Give --head kmer, or --soft-targets hamming.");
   }
   require(config.first_kmer() >= 2 && config.first_kmer() <= 1024, "vocabulary", config.vocabulary,
           fmt::format("{} k-mers and 2 to 1024 special tokens", config.kmers()));

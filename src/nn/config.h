@@ -3,6 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "sequence/record.h"
 
 namespace barcodemae {
 
@@ -32,6 +35,45 @@ enum class KmerInitialisation {
   kBases,   ///< sums of k base embeddings, one set per place in the k-mer
 };
 
+/// What the vector of a barcode is made of.
+enum class Pooling {
+  kMean,  ///< the mean over its tokens (the paper), [CLS] not among them
+  kCls,   ///< the hidden state of [CLS]
+  kBoth,  ///< the two after one another
+};
+/// "mean", "cls", "both".
+const char* to_string(Pooling pooling);
+/// Throws UserError for another word.
+Pooling parse_pooling(const std::string& name);
+
+/// Targets spread over similar k-mers: the share of a k-mer at distance d falls with exp(−d).
+enum class SoftTargets {
+  kNone,
+  kHamming,      ///< differing bases (what the reference code calls Levenshtein)
+  kLevenshtein,  ///< edit distance
+};
+
+enum class AuxiliaryKind {
+  kCrossEntropy,       ///< a linear classifier of the labels
+  kContrastive,        ///< supervised contrastive
+  kContrastiveOthers,  ///< the same, the anchor's own species left out
+  kTriplet,            ///< batch-hard triplet
+  kPair,               ///< do two barcodes have the same label?
+};
+/// A loss of the pooled hidden states and the barcodes' labels at a rank (BarcodeMAE+).
+struct AuxiliaryLoss {
+  Rank rank = Rank::kGenus;
+  AuxiliaryKind kind = AuxiliaryKind::kCrossEntropy;
+  double weight = 0.1;       ///< in the total loss
+  double temperature = 0.1;  ///< of the contrastive ones
+  double margin = 0.3;       ///< of the triplet loss
+  int classes = 0;           ///< of cross entropy: labels in the training data
+};
+/// "cross-entropy", "contrastive", "contrastive-others", "triplet", "pair".
+const char* to_string(AuxiliaryKind kind);
+/// "genus_cross-entropy" and the like.
+std::string auxiliary_name(const AuxiliaryLoss& loss);
+
 struct ModelConfig {
   ObjectiveKind objective = ObjectiveKind::kMaskedAutoencoder;
   TransformerConfig encoder;
@@ -42,6 +84,15 @@ struct ModelConfig {
   float dropout = 0.1f;
   HeadKind head = HeadKind::kKmer;
   KmerInitialisation kmer_initialisation = KmerInitialisation::kRandom;
+  bool cls = false;  ///< sequences begin with [CLS]
+  Pooling pooling = Pooling::kMean;
+  bool n_kmers = false;    ///< k-mers with N are tokens too, after the others
+  bool predict_n = false;  ///< … and are predicted
+  // Of training alone:
+  bool freeze_mask_row = false;  ///< the encoder's embedding of [MASK] stays 0
+  SoftTargets soft_targets = SoftTargets::kNone;
+  double soft_sharpness = 1;  ///< β of exp(−β d)
+  std::vector<AuxiliaryLoss> auxiliary;
 
   bool has_decoder() const {
     return objective == ObjectiveKind::kMaskedAutoencoder ||
@@ -55,9 +106,13 @@ struct ModelConfig {
   /// Byte pairs instead of k-mers: the number of special tokens, whose ids come first. 0: k-mers.
   int bpe_specials = 0;
 
-  /// Tokens that can be masked and predicted: the 4^k k-mers, or the byte pairs.
+  /// Tokens without N: the 4^k k-mers, or the byte pairs.
   int kmers() const { return bpe_specials > 0 ? vocabulary - bpe_specials : 1 << (2 * k); }
-  int first_kmer() const { return vocabulary - kmers(); }
+  int all_kmers() const;  ///< with those with N, where these are tokens
+  int first_kmer() const { return vocabulary - all_kmers(); }
+  int predicted_kmers() const { return predict_n ? all_kmers() : kmers(); }
+  /// Of the vector that stands for a barcode.
+  int embedding_width() const { return encoder.width * (pooling == Pooling::kBoth ? 2 : 1); }
   /// A 0, C 1, G 2, T 3 at a place of a k-mer; the first base is the most significant.
   int base_of_kmer(int kmer, int place) const { return kmer >> (2 * (k - 1 - place)) & 3; }
 };

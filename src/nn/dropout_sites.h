@@ -16,6 +16,7 @@ inline constexpr std::uint32_t kEncoderLayers = 0x001;  ///< layer i: + kPerLaye
 inline constexpr std::uint32_t kDecoderEmbedding = 0x100;
 inline constexpr std::uint32_t kDecoderLayers = 0x101;
 inline constexpr std::uint32_t kHead = 0x200;
+inline constexpr std::uint32_t kAuxiliary = 0x300;  ///< loss i: + i
 
 static_assert(kEncoderLayers + kPerLayer * kMostLayers <= kDecoderEmbedding);
 static_assert(kDecoderLayers + kPerLayer * kMostLayers <= kHead);

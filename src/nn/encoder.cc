@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "ops/ops.h"
+#include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
 namespace {
@@ -34,13 +35,20 @@ Encoder::Encoder(Parameters& parameters, const ModelConfig& config)
 }
 
 void Encoder::initialise(Parameters& parameters, std::uint64_t seed) const {
+  if (config_.freeze_mask_row) {
+    std::vector<float> words = parameters.download(kWordEmbeddings);
+    std::fill_n(words.begin() + KmerVocabulary::kMask * config_.encoder.width,
+                config_.encoder.width, 0.0f);
+    parameters.upload(kWordEmbeddings, words);
+  }
   if (config_.kmer_initialisation != KmerInitialisation::kBases) return;
   // Words with the same base at a place share a summand. The sums deviate as BERT's words do.
   const auto width = static_cast<std::size_t>(config_.encoder.width);
   const double deviation = kBertNormal.scale / std::sqrt(static_cast<double>(config_.k));
   std::vector<float> words = parameters.download(kWordEmbeddings);
   float* const kmers = words.data() + static_cast<std::size_t>(config_.first_kmer()) * width;
-  std::fill(kmers, words.data() + words.size(), 0.0f);
+  const auto begin_of = [&](int kmer) { return kmers + static_cast<std::size_t>(kmer) * width; };
+  std::fill(kmers, begin_of(config_.kmers()), 0.0f);
   std::vector<float> summand(width);
   for (int place = 0; place < config_.k; ++place) {
     for (int base = 0; base < 4; ++base) {
@@ -49,7 +57,7 @@ void Encoder::initialise(Parameters& parameters, std::uint64_t seed) const {
       for (float& value : summand) value = static_cast<float>(deviation * random.normal());
       for (int kmer = 0; kmer < config_.kmers(); ++kmer) {
         if (config_.base_of_kmer(kmer, place) != base) continue;
-        float* const word = kmers + static_cast<std::size_t>(kmer) * width;
+        float* const word = begin_of(kmer);
         std::transform(word, word + width, summand.begin(), word, std::plus<>());
       }
     }
@@ -58,16 +66,47 @@ void Encoder::initialise(Parameters& parameters, std::uint64_t seed) const {
 }
 
 Tensor Encoder::operator()(Context& context, View ids, const Segments& segments) const {
+  if (config_.freeze_mask_row) embedding_.freeze_word(context, KmerVocabulary::kMask);
   Tensor x = embedding_(context, ids, segments, config_.dropout);
   for (const TransformerLayer& layer : layers_) x = layer(context, x, segments, config_.dropout);
   return x;
 }
 
-Tensor Encoder::embed(Context& context, View ids, const Segments& segments) const {
-  const Tensor hidden = (*this)(context, ids, segments);
-  const Tensor pooled = ops::mean_pool(context, hidden, segments);
-  context.discard(hidden);
+Tensor Encoder::pool(Context& context, Tensor x, const Segments& segments, Pooling pooling) const {
+  BARCODEMAE_CHECK(pooling != Pooling::kBoth && (pooling == Pooling::kMean || config_.cls),
+                   "pooling {}", to_string(pooling));
+  if (!config_.cls) return ops::mean_pool(context, x, segments);
+  // The first row of a sequence is its [CLS]; the others are its tokens.
+  std::vector<std::int32_t> rows;
+  Segments chosen = segments;
+  chosen.begins = {0};
+  for (std::size_t n = 0; n + 1 < segments.begins.size(); ++n) {
+    const std::int32_t begin = segments.begins[n], end = segments.begins[n + 1];
+    if (pooling == Pooling::kCls && begin < end) rows.push_back(begin);
+    for (std::int32_t row = begin + 1; pooling == Pooling::kMean && row < end; ++row) {
+      rows.push_back(row);
+    }
+    chosen.begins.push_back(static_cast<std::int32_t>(rows.size()));
+  }
+  chosen.offsets = context.upload(chosen.begins);
+  chosen.positions.rows = static_cast<std::int64_t>(rows.size());  // pooling does not look at them
+  const Tensor gathered = ops::gather_rows(context, x, context.upload(rows));
+  const Tensor pooled = ops::mean_pool(context, gathered, chosen);
+  context.discard(gathered);
   return pooled;
+}
+
+std::vector<Tensor> Encoder::embed(Context& context, View ids, const Segments& segments,
+                                   Pooling pooling) const {
+  const Tensor hidden = (*this)(context, ids, segments);
+  std::vector<Tensor> parts;
+  for (const Pooling part : {Pooling::kMean, Pooling::kCls}) {
+    if (pooling == part || pooling == Pooling::kBoth) {
+      parts.push_back(pool(context, hidden, segments, part));
+    }
+  }
+  context.discard(hidden);
+  return parts;
 }
 
 Segments make_segments(Context& context, const std::vector<std::int32_t>& begins,

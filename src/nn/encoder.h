@@ -22,8 +22,12 @@ class Encoder {
 
   /// ids int32 [T, 1] → last hidden states [T, H].
   Tensor operator()(Context& context, View ids, const Segments& segments) const;
-  /// Mean over each sequence's tokens, float32 [N, H]: the embedding of the paper.
-  Tensor embed(Context& context, View ids, const Segments& segments) const;
+  /// Of each sequence by its last hidden states x [T, H], float32 [N, H]: the mean over its tokens
+  /// (kMean: the embedding of the paper) or the state of its [CLS] (kCls); zeros without tokens.
+  Tensor pool(Context& context, Tensor x, const Segments& segments, Pooling pooling) const;
+  /// Both of the above: the parts of an embedding, side by side. `pooling` may be kBoth.
+  std::vector<Tensor> embed(Context& context, View ids, const Segments& segments,
+                            Pooling pooling = Pooling::kMean) const;
 
   const ModelConfig& config() const { return config_; }
 

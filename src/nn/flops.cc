@@ -37,7 +37,7 @@ double training_flops(const ModelConfig& config, const TrainingTokens& tokens) {
   const double projection = decodes ? 2.0 * config.encoder.width * config.decoder.width : 0;
   const double decoder = decodes ? stack_flops(config.decoder) : 0;
   const double last_block = decodes ? feed_forward_flops(config.decoder) : 0;
-  const double logits = config.head == HeadKind::kKmer ? config.kmers() : 4 * config.k;
+  const double logits = config.head == HeadKind::kKmer ? config.predicted_kmers() : 4 * config.k;
   const double head = 2.0 * config.head_width() * logits;
   const double forward =
       static_cast<double>(tokens.encoder) * (stack_flops(config.encoder) + projection) +

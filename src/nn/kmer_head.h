@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ class KmerHead {
  public:
   /// Declares head.{weight,bias} and, per base, head.site_bias.
   KmerHead(Parameters& parameters, const ModelConfig& config);
+  ~KmerHead();
   /// The site biases of a per-base head. `site_log_frequencies` [max_positions × 4k], empty: zeros.
   void initialise(Parameters& parameters, const std::vector<float>& site_log_frequencies) const;
 
@@ -34,12 +36,14 @@ class KmerHead {
                  std::int64_t global_count, const Segments& segments) const;
 
  private:
+  class Table;
   CrossEntropyHead head() const;
   std::vector<std::int32_t> targets(const std::vector<std::int32_t>& ids) const;
 
   ModelConfig config_;
   const Parameters* parameters_;
   int weight_, bias_, site_ = -1;
+  std::unique_ptr<const Table> soft_;  // of soft targets
 };
 
 }  // namespace barcodemae

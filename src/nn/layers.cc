@@ -44,6 +44,10 @@ EmbeddingBlock EmbeddingLayer::block() const {
           .norm_epsilon = norm_epsilon_};
 }
 
+void EmbeddingLayer::freeze_word(Context& context, std::int64_t word) const {
+  ops::freeze_row(context, parameters_->get(word_), word);
+}
+
 Tensor EmbeddingLayer::operator()(Context& context, View ids, const Segments& segments,
                                   float dropout) const {
   return ops::embed(context, block(), ids, segments, context.dropout(dropout, dropout_site_));

@@ -25,6 +25,8 @@ class EmbeddingLayer {
                  int vocabulary, int max_positions, std::uint32_t dropout_site);
   /// ids int32 [T, 1] → [T, H].
   Tensor operator()(Context& context, View ids, const Segments& segments, float dropout) const;
+  /// A word's row keeps its value; to be called before the others.
+  void freeze_word(Context& context, std::int64_t word) const;
   /// [T, H] → [T, H]. The caller has no more use for `rows`.
   Tensor operator()(Context& context, Tensor rows, const Segments& segments, float dropout) const;
 

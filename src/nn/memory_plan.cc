@@ -56,6 +56,13 @@ MaskingPlan largest_plan(const ModelConfig& config, const PackedBatch& packed,
     return static_cast<std::int64_t>(std::min(total, std::ceil(total * share + spread)));
   };
   MaskingPlan plan;
+  for (const AuxiliaryLoss& loss : config.auxiliary) {
+    LabelTargets& targets = plan.labels.emplace_back();
+    targets.labels.assign(packed.records.size(), 0);
+    if (loss.kind == AuxiliaryKind::kContrastiveOthers) targets.groups = targets.labels;
+    targets.pairs.assign(3 * static_cast<std::size_t>(kMostPairs), 0);
+    targets.count = packed.sequences();
+  }
   plan.encoder_rows = first_rows(packed.tokens());
   if (config.causal()) {
     plan.encoder_begins = packed.begins;
@@ -82,7 +89,9 @@ std::size_t plan_training_memory(Backend& backend, const Objective& model, DType
   Tape tape(arena);
   Context context{backend, arena, &tape, activation};
   arena.begin_measuring();
-  model(context, packed, plan, {packed.tokens(), packed.tokens()}, weights);
+  GlobalCounts counts{packed.tokens(), packed.tokens()};
+  counts.auxiliary.assign(plan.labels.size(), packed.sequences());
+  model(context, packed, plan, counts, weights);
   tape.backward();
   return with_margin(arena.end_measuring());
 }
@@ -94,7 +103,7 @@ std::size_t plan_embedding_memory(Backend& backend, const Encoder& encoder, DTyp
   Context context{backend, arena, nullptr, activation};
   arena.begin_measuring();
   const Segments segments = make_segments(context, packed.begins, packed.records, packed.positions);
-  encoder.embed(context, context.upload(packed.ids), segments);
+  encoder.embed(context, context.upload(packed.ids), segments, encoder.config().pooling);
   return with_margin(arena.end_measuring());
 }
 

@@ -26,16 +26,31 @@ std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch&
                                             const MaskingPlan& plan, const GlobalCounts& counts,
                                             const LossWeights& weights) const {
   BARCODEMAE_CHECK(weights.masked >= 0 && weights.masked <= 1, "masked weight {}", weights.masked);
-  return predict(context, encode(context, batch, plan), batch, plan, counts, weights);
+  const Tensor hidden = encode(context, batch, plan);
+  std::vector<LossTerm> auxiliary;
+  if (!auxiliary_.empty() && weights.auxiliary > 0) {
+    const Tensor features = encoder_.pool(context, hidden, seen_segments(context, batch, plan),
+                                          config().cls ? Pooling::kCls : Pooling::kMean);
+    auxiliary = auxiliary_.score(context, features, batch.records, plan.labels, counts.auxiliary,
+                                 weights.auxiliary);
+  }
+  std::vector<LossTerm> terms = predict(context, hidden, batch, plan, counts, weights);
+  terms.insert(terms.end(), auxiliary.begin(), auxiliary.end());
+  return terms;
+}
+
+Segments Objective::seen_segments(Context& context, const PackedBatch& batch,
+                                  const MaskingPlan& plan) const {
+  // Tokens that the plan leaves out are not there at all; the others keep their positions in the
+  // whole sequence.
+  return make_segments(context, plan.encoder_begins, batch.records,
+                       take(batch.positions, plan.encoder_rows));
 }
 
 Tensor Objective::encode(Context& context, const PackedBatch& batch,
                          const MaskingPlan& plan) const {
-  // Tokens that the plan leaves out are not there at all; the others keep their positions in the
-  // whole sequence.
-  const Segments seen = make_segments(context, plan.encoder_begins, batch.records,
-                                      take(batch.positions, plan.encoder_rows));
-  return encoder_(context, context.upload(take(plan.seen_ids(batch), plan.encoder_rows)), seen);
+  return encoder_(context, context.upload(take(plan.seen_ids(batch), plan.encoder_rows)),
+                  seen_segments(context, batch, plan));
 }
 
 std::vector<LossTerm> Objective::score_masked_and_visible(

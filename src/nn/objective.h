@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/batch.h"
+#include "nn/auxiliary_losses.h"
 #include "nn/encoder.h"
 #include "nn/kmer_head.h"
 
@@ -17,13 +18,15 @@ namespace barcodemae {
 /// Counts over the whole global batch (all micro-batches, all ranks): the denominators of the
 /// means.
 struct GlobalCounts {
-  std::int64_t masked = 0;   ///< tokens to predict
-  std::int64_t visible = 0;  ///< k-mers that the second term scores
+  std::int64_t masked = 0;                   ///< tokens to predict
+  std::int64_t visible = 0;                  ///< k-mers that the second term scores
+  std::vector<std::int64_t> auxiliary = {};  ///< Σ LabelTargets::count of each auxiliary loss
 };
 
 /// The weights of the terms in the total loss.
 struct LossWeights {
-  double masked = 1;  ///< w of w · masked + (1 − w) · visible; 1: no second term
+  double masked = 1;     ///< w of w · masked + (1 − w) · visible; 1: no second term
+  double auxiliary = 0;  ///< multiplies those of the auxiliary losses; 0: they are not computed
 };
 
 /// What a loss and an accuracy are of: "masked", or "next_token" of a causal model.
@@ -45,7 +48,8 @@ class Objective {
                   const std::vector<float>& site_log_frequencies) const;
 
   /// Forward pass of one micro-batch; with a tape it can then be run backward. The first term is
-  /// that of the tokens to predict, whose hits are the objective's accuracy.
+  /// that of the tokens to predict, whose hits are the objective's accuracy; the auxiliary losses
+  /// are the last. Those look at the state of [CLS], or at the mean over what the encoder sees.
   std::vector<LossTerm> operator()(Context& context, const PackedBatch& batch,
                                    const MaskingPlan& plan, const GlobalCounts& counts,
                                    const LossWeights& weights) const;
@@ -57,7 +61,8 @@ class Objective {
   const ModelConfig& config() const { return encoder_.config(); }
 
  protected:
-  Objective(Parameters& parameters, const ModelConfig& config) : encoder_(parameters, config) {}
+  Objective(Parameters& parameters, const ModelConfig& config)
+      : encoder_(parameters, config), auxiliary_(parameters, config) {}
 
   /// The loss terms, from the encoder's hidden states. They have no use after it.
   virtual std::vector<LossTerm> predict(Context& context, Tensor hidden, const PackedBatch& batch,
@@ -73,7 +78,10 @@ class Objective {
                                                  const Segments& segments) const;
 
  private:
+  Segments seen_segments(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
+
   Encoder encoder_;
+  AuxiliaryLosses auxiliary_;
 };
 
 /// Declares the parameters of config.objective. Throws UserError as validate() does.

@@ -42,6 +42,13 @@ Tensor mean_pool(Context& context, Tensor x, const Segments& segments);
 /// a + b, same shapes.
 Tensor add(Context& context, Tensor a, Tensor b);
 
+/// x in another type, such as pooled vectors in that of activations.
+Tensor convert(Context& context, Tensor x, DType dtype);
+
+/// The backward pass leaves no gradient in this row of a parameter: it keeps its value. To be
+/// called before the ops that use the parameter.
+void freeze_row(Context& context, const Parameter& parameter, std::int64_t row);
+
 /// What a loss op returns: device memory {weighted loss, hits}, see Backend::cross_entropy_forward.
 struct Loss {
   View values;  ///< [1, 2] in the statistics type
@@ -51,5 +58,13 @@ struct Loss {
 Loss token_cross_entropy(Context& context, const CrossEntropyHead& head, Tensor x, View index,
                          View targets, double scale, double weight, const Segments& segments,
                          const Dropout& dropout);
+
+/// `weight` · `scale` · Σ over the anchors among x [N, H] (the statistics type), labels int32 [N,
+/// 1], groups the same or without data: Backend::label_loss_forward.
+Loss label_loss(Context& context, const LabelLoss& options, Tensor x, View labels, View groups,
+                double scale, double weight);
+/// `weight` · `scale` · Σ over pairs int32 [P, 3] of rows of x: Backend::pair_loss_forward.
+Loss pair_loss(Context& context, const PairClassifier& classifier, Tensor x, View pairs,
+               double scale, double weight);
 
 }  // namespace barcodemae::ops

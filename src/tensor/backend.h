@@ -85,6 +85,31 @@ struct CrossEntropyHead {
   Parameter site;          ///< [P, groups · classes]: a bias per position; no data: none
   int groups = 1;
   int classes = 0;
+  /// [classes, classes], float32 (float64): row t is the distribution that target t stands for; the
+  /// cross entropy is then −Σ_c soft[t, c] log p_c. No data: all on t.
+  View soft = {};
+};
+
+/// A loss of vectors by their labels; −1: no label, that vector counts nowhere. s_ia are cosines.
+/// The candidates of an anchor i are all a ≠ i with a label; where groups are given, not those of
+/// its own group (≥ 0). Positives p have its label, negatives n another; an anchor needs both.
+struct LabelLoss {
+  enum class Kind {
+    /// Supervised contrastive (Khosla et al., 2020): −mean_p log(exp(s_ip/τ) / Σ_a exp(s_ia/τ))
+    kContrastive,
+    /// Batch-hard triplet, soft margin (Hermans et al., 2017): softplus(max_n s_in − min_p s_ip +
+    /// m)
+    kTriplet,
+  } kind = Kind::kContrastive;
+  double temperature = 0.1;  ///< τ
+  double margin = 0.3;       ///< m
+};
+
+/// Do two vectors have the same label? logit = W₂ · relu(W₁ · [a; b] + b₁) + b₂; the loss is its
+/// binary cross entropy.
+struct PairClassifier {
+  Parameter in_weight, in_bias;    ///< W₁ [F, 2H], [1, F]
+  Parameter out_weight, out_bias;  ///< W₂ [1, F], [1, 1]
 };
 
 /// What a kernel needs beyond its inputs and outputs, all from the arena.
@@ -168,6 +193,27 @@ class Backend {
   /// y[n] = mean of the rows of sequence n, float32 (float64) [N, H]; of an empty sequence: 0.
   virtual void mean_pool_forward(View y, View x, const Segments&) = 0;
   virtual void mean_pool_backward(View dx, bool accumulate, View dy, const Segments&) = 0;
+
+  /// y = x in y's type: pooled vectors as activations.
+  virtual void convert_forward(View y, View x) = 0;
+  virtual void convert_backward(View dx, bool accumulate, View dy) = 0;
+
+  /// x [N, H] in the statistics type, labels int32 [N, 1], groups int32 [N, 1] or without data.
+  /// loss as of cross entropy: {scale · Σ of the anchors, anchors whose nearest candidate has their
+  /// label}.
+  virtual KernelMemory label_loss_memory(View x) const = 0;
+  virtual void label_loss_forward(View loss, View x, View labels, View groups, double scale,
+                                  const LabelLoss&, Bytes scratch) = 0;
+  virtual void label_loss_backward(View dx, bool accumulate, double dloss, View x, View labels,
+                                   View groups, double scale, const LabelLoss&, Bytes scratch) = 0;
+
+  /// pairs int32 [P, 3]: two rows of x [N, H] (the statistics type), and 1 when they are alike.
+  /// loss: {scale · Σ of the pairs, pairs that are told right}.
+  virtual KernelMemory pair_loss_memory(const PairClassifier&) const = 0;
+  virtual void pair_loss_forward(View loss, View x, View pairs, double scale, const PairClassifier&,
+                                 Bytes scratch) = 0;
+  virtual void pair_loss_backward(View dx, bool accumulate, double dloss, View x, View pairs,
+                                  double scale, const PairClassifier&, Bytes scratch) = 0;
 
   /// y = a + b; y may be a.
   virtual void add_forward(View y, View a, View b) = 0;

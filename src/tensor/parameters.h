@@ -70,6 +70,7 @@ class Parameters {
   std::int64_t count() const;  ///< number of parameters, padding not counted
   std::int64_t padded_count() const { return padded_count_; }  ///< elements of each flat buffer
   DType dtype() const { return dtype_; }
+  Backend& backend() const { return backend_; }
   bool training() const { return gradients_.data != nullptr; }
 
   /// The flat buffers, [1, padded count]. Padding is 0 and stays 0.

@@ -14,20 +14,29 @@ namespace barcodemae {
 struct KmerVocabulary {
   int k = 6;
   std::vector<std::string> specials = {"[MASK]", "[UNK]"};
+  /// k-mers with N are tokens too, in the order A < C < G < T < N after all those without.
+  bool n_kmers = false;
 
   static constexpr std::int32_t kMask = 0;
   static constexpr std::int32_t kUnknown = 1;
-  static constexpr int kMaxK = 10;  ///< 4^10 = 1,048,576 k-mers
+  static constexpr int kMaxK = 10;      ///< 4^10 = 1,048,576 k-mers
+  static constexpr int kMaxKWithN = 8;  ///< 5^8 = 390,625
+  static constexpr const char* kCls = "[CLS]";
 
   std::int32_t first_kmer() const { return static_cast<std::int32_t>(specials.size()); }
   std::int32_t kmers() const { return std::int32_t{1} << (2 * k); }
-  std::int32_t size() const { return first_kmer() + kmers(); }
+  /// With those with N, where these are tokens.
+  std::int32_t all_kmers() const;
+  std::int32_t size() const { return first_kmer() + all_kmers(); }
+  /// Id of [CLS], with which every sequence then begins; −1: none.
+  std::int32_t cls() const;
   /// The text of a token; `id` in 0 … size() − 1.
   std::string token(std::int32_t id) const;
 };
 
 /// The tokens of one sequence. `positions[i]` is the token's place in the sequence or, anchored, in
-/// the marker; ascending, not always consecutive.
+/// the marker; ascending, not always consecutive. With [CLS], that is at 0 and all others one
+/// further; a sequence without k-mers has no [CLS] either.
 struct TokenSequence {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> positions;
@@ -60,14 +69,18 @@ class KmerTokenizer {
   int stride() const { return stride_; }
   int max_bases() const { return max_bases_; }
   /// Most tokens a sequence can have; positions are below it.
-  int max_tokens() const { return (max_bases_ - vocabulary_.k) / stride_ + 1; }
+  int max_tokens() const { return max_kmers() + (cls_ >= 0 ? 1 : 0); }
 
  private:
-  /// Id of the k-mer that begins at `bases`; [UNK] when a base is not one of ACGT.
+  int max_kmers() const { return (max_bases_ - vocabulary_.k) / stride_ + 1; }
+  /// Id of the k-mer that begins at `bases`; [UNK] when a base is not one of ACGT (or N).
   std::int32_t kmer_id(const char* bases) const;
+  std::int32_t n_kmer_id(const char* bases) const;
+  TokenSequence with_cls(TokenSequence tokens) const;
 
   KmerVocabulary vocabulary_;
   int stride_, max_bases_;
+  std::int32_t cls_;
 };
 
 }  // namespace barcodemae

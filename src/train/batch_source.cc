@@ -2,6 +2,7 @@
 #include "train/batch_source.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 
 #include "base/error.h"
@@ -11,18 +12,22 @@
 namespace barcodemae {
 
 TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
-                       std::span<const std::int64_t> records, const FrameOffsets& offsets,
-                       std::uint32_t step) {
-  const MaskingRules rules = options.masking_rules();
+                       const MaskingRules& rules, std::span<const std::int64_t> records,
+                       const FrameOffsets& offsets, std::uint32_t step) {
   const auto piece_size = static_cast<std::size_t>(options.micro_batch);
+  const std::vector<AuxiliaryLoss>& losses = options.model.auxiliary;
   TrainingStep result;
+  result.counts.auxiliary.assign(losses.size(), 0);
   for (std::size_t first = 0; first < records.size(); first += piece_size) {
     MicroBatch piece;
-    piece.batch =
-        pack(data.dataset, data.coder,
-             records.subspan(first, std::min(piece_size, records.size() - first)), offsets);
+    const auto part = records.subspan(first, std::min(piece_size, records.size() - first));
+    piece.batch = pack(data.dataset, data.coder, part, offsets);
     piece.plan = options.model.causal() ? plan_next_tokens(piece.batch, rules)
                                         : plan_masking(piece.batch, rules, options.seed, step);
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      piece.plan.labels.push_back(label_targets(data, losses[i], part, options.seed, step));
+      result.counts.auxiliary[i] += piece.plan.labels.back().count;
+    }
     result.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
     result.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
     result.site_loss +=
@@ -38,20 +43,28 @@ TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
 
 void add_up_counts(TrainingStep& step, Communicator& communicator) {
   // Counts of tokens are far below what a double holds exactly.
-  double sums[] = {static_cast<double>(step.counts.masked),
-                   static_cast<double>(step.counts.visible), step.site_loss};
+  std::vector<double> sums{static_cast<double>(step.counts.masked),
+                           static_cast<double>(step.counts.visible), step.site_loss};
+  for (const std::int64_t count : step.counts.auxiliary) sums.push_back(static_cast<double>(count));
   communicator.sum(sums);
-  step.counts = {static_cast<std::int64_t>(sums[0]), static_cast<std::int64_t>(sums[1])};
+  step.counts.masked = static_cast<std::int64_t>(sums[0]);
+  step.counts.visible = static_cast<std::int64_t>(sums[1]);
   step.site_loss = sums[2];
+  for (std::size_t i = 0; i < step.counts.auxiliary.size(); ++i) {
+    step.counts.auxiliary[i] = static_cast<std::int64_t>(sums[3 + i]);
+  }
 }
 
 BatchSource::BatchSource(const TrainingData& data, const PretrainOptions& options,
-                         Communicator& communicator)
+                         Communicator& communicator, std::int64_t total_steps)
     : data_(data),
       options_(options),
       communicator_(communicator),
       share_(share_of(options.batch, communicator)),
-      steps_per_epoch_(steps_per_epoch(data, options)) {}
+      steps_per_epoch_(steps_per_epoch(data, options)),
+      total_steps_(total_steps) {
+  if (options.balanced_classes > 0) balanced_.emplace(data, options);
+}
 
 BatchSource::~BatchSource() {
   if (next_.valid()) next_.wait();
@@ -80,18 +93,36 @@ TrainingStep BatchSource::take(std::int64_t step, bool last) {
   return result;
 }
 
-TrainingStep BatchSource::prepare(std::int64_t step) {
+std::vector<std::int64_t> BatchSource::records_of(std::int64_t step) {
   if (step / steps_per_epoch_ != epoch_) {
     epoch_ = step / steps_per_epoch_;
     order_ = epoch_order(data_.records.training, options_.seed, static_cast<std::uint32_t>(epoch_));
   }
-  const std::int64_t batch = step % steps_per_epoch_ * options_.batch;
+  const auto begin = order_.begin() + step % steps_per_epoch_ * options_.batch;
+  std::vector<std::int64_t> records(begin, begin + options_.batch);
+  if (balanced_) {
+    // What was drawn already is not repeated among the others, as far as the batch goes.
+    const std::vector<std::int64_t> drawn = balanced_->draw(static_cast<std::uint32_t>(step));
+    const std::set<std::int64_t> taken(drawn.begin(), drawn.end());
+    std::stable_partition(records.begin(), records.end(),
+                          [&](std::int64_t record) { return taken.count(record) != 0; });
+    std::copy(drawn.begin(), drawn.end(), records.begin());
+  }
+  return records;
+}
+
+TrainingStep BatchSource::prepare(std::int64_t step) {
+  const std::vector<std::int64_t> records = records_of(step);
   const auto number = static_cast<std::uint32_t>(step);
   const FrameOffsets offsets{true, options_.seed, number};
-  return make_step(data_, options_,
-                   std::span(order_).subspan(static_cast<std::size_t>(batch + share_.begin),
-                                             static_cast<std::size_t>(share_.size())),
-                   offsets, number);
+  TrainingStep result =
+      make_step(data_, options_, options_.masking_rules(step, total_steps_),
+                std::span(records).subspan(static_cast<std::size_t>(share_.begin),
+                                           static_cast<std::size_t>(share_.size())),
+                offsets, number);
+  const double warmup = options_.auxiliary_warmup * static_cast<double>(steps_per_epoch_);
+  result.auxiliary_scale = warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / warmup) : 1.0;
+  return result;
 }
 
 }  // namespace barcodemae

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -67,9 +68,11 @@ void Learner::reserve_memory(int max_tokens) {
   plan_ = parameter_memory(parameters_, activation_);
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   parameters_.allocate(/*training=*/true);
-  plan_.activations =
-      plan_training_memory(backend_, *model_, activation_, {options_.micro_batch, max_tokens},
-                           {options_.mask_ratio, options_.mask_ratio}, {options_.masked_weight});
+  const std::pair<double, double> range = options_.mask_ratio_range();
+  plan_.activations = plan_training_memory(
+      backend_, *model_, activation_, {options_.micro_batch, max_tokens},
+      {range.first, range.second, 1 - options_.random_share - options_.keep_share},
+      {options_.masked_weight, 1});
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   log_info(
       "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, a checkpoint's "
@@ -89,14 +92,13 @@ void Learner::initialise(const std::vector<float>& site_log_frequencies) {
 
 void Learner::refresh() { backend_.refresh_weights(parameters_, activation_, /*backward=*/true); }
 
-BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& counts, Tape* tape,
-                               std::int64_t number, bool last) {
+BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& counts,
+                               const LossWeights& weights, Tape* tape, std::int64_t number,
+                               bool last) {
   Context context{backend_, arena_, tape, activation_};
   context.seed = options_.seed;
   context.step = static_cast<std::uint32_t>(number);
-  const auto forward = [&] {
-    return (*model_)(context, piece.batch, piece.plan, counts, {options_.masked_weight});
-  };
+  const auto forward = [&] { return (*model_)(context, piece.batch, piece.plan, counts, weights); };
   // The plan covers all batches but freak ones; a dry run costs microseconds and covers those too.
   arena_.begin_measuring();
   forward();
@@ -109,14 +111,18 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
   }
   if (tape != nullptr) tape->backward();
   BatchLosses losses;
-  for (const LossTerm& term : terms) {
+  const std::size_t tokens = weights.masked < 1 && !options_.model.causal() ? 2 : 1;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
     float values[2] = {0, 0};
-    backend_.download(values, term.loss.values);
-    if (term.name == "visible") {
-      losses.visible = values[0];
-    } else {
+    backend_.download(values, terms[i].loss.values);
+    if (i == 0) {
       losses.masked = values[0];
       losses.masked_hits = values[1];
+    } else if (i < tokens) {
+      losses.visible = values[0];
+    } else {
+      losses.auxiliary.push_back(values[0]);
+      losses.auxiliary_hits.push_back(values[1]);
     }
   }
   arena_.rewind();
@@ -124,27 +130,37 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
 }
 
 BatchLosses Learner::evaluate(const MicroBatch& piece, const GlobalCounts& counts) {
-  return run_piece(piece, counts, nullptr, 0, /*last=*/false);
+  return run_piece(piece, counts, {options_.masked_weight, 0}, nullptr, 0, /*last=*/false);
 }
 
 StepOutcome Learner::step(const TrainingStep& content, std::int64_t number,
                           const Schedule::Point& point, std::int64_t updates) {
   StepOutcome outcome;
   gradient_sum_.begin();
-  double sums[3] = {0, 0, 0};
+  const std::size_t auxiliary = options_.model.auxiliary.size();
+  const LossWeights weights{options_.masked_weight, content.auxiliary_scale};
+  std::vector<double> sums(3 + 2 * auxiliary, 0.0);
   for (const MicroBatch& piece : content.pieces) {
     Tape tape(arena_);
     const BatchLosses losses =
-        run_piece(piece, content.counts, &tape, number, &piece == &content.pieces.back());
+        run_piece(piece, content.counts, weights, &tape, number, &piece == &content.pieces.back());
     sums[0] += losses.masked;
     sums[1] += losses.visible;
     sums[2] += losses.masked_hits;
+    for (std::size_t i = 0; i < losses.auxiliary.size(); ++i) {
+      sums[3 + i] += losses.auxiliary[i];
+      sums[3 + auxiliary + i] += losses.auxiliary_hits[i];
+    }
   }
   gradient_sum_.finish();
   communicator_.sum(sums);
   outcome.losses = {sums[0], sums[1], sums[2]};
+  const auto middle = sums.begin() + 3 + static_cast<std::ptrdiff_t>(auxiliary);
+  outcome.losses.auxiliary.assign(sums.begin() + 3, middle);
+  outcome.losses.auxiliary_hits.assign(middle, sums.end());
   outcome.gradient_norm = std::sqrt(backend_.squared_gradient_norm(parameters_));
-  if (!std::isfinite(outcome.losses.masked + outcome.losses.visible + outcome.gradient_norm)) {
+  const double all_losses = std::accumulate(sums.begin(), sums.end(), 0.0);
+  if (!std::isfinite(all_losses + outcome.gradient_norm)) {
     backend_.zero_gradients(parameters_);
     return outcome;
   }

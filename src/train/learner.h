@@ -34,6 +34,7 @@ struct MemoryPlan {
 struct BatchLosses {
   double masked = 0, visible = 0;  ///< of the tokens to predict; of the others, 0 when not scored
   double masked_hits = 0;          ///< tokens to predict whose largest logit is right
+  std::vector<double> auxiliary = {}, auxiliary_hits = {};  ///< of each auxiliary loss
 };
 
 /// One optimiser step's outcome, the same in all processes of the job.
@@ -70,8 +71,8 @@ class Learner {
   const GradientSum& gradient_sum() const { return gradient_sum_; }
 
  private:
-  BatchLosses run_piece(const MicroBatch& piece, const GlobalCounts& counts, Tape* tape,
-                        std::int64_t number, bool last);
+  BatchLosses run_piece(const MicroBatch& piece, const GlobalCounts& counts,
+                        const LossWeights& weights, Tape* tape, std::int64_t number, bool last);
   void reserve_memory(int max_tokens);
 
   const PretrainOptions& options_;

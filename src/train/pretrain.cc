@@ -129,7 +129,16 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   PretrainOptions own_options = options;  // those of this process's share
   own_options.micro_batch =
       std::min(options.micro_batch, largest_share(options.batch, communicator));
-  const ModelDescription description{options.model, data.coder, {}};
+  for (AuxiliaryLoss& loss : own_options.model.auxiliary) {
+    loss.classes = data.labels_of_rank.at(loss.rank).classes;
+    if (loss.kind != AuxiliaryKind::kCrossEntropy && communicator.size() > 1) {
+      throw UserError(
+          "--auxiliary {}:{}: pairs are found among the barcodes of one process, and this job has "
+          "{}\nStart one process, or use cross-entropy.",
+          to_string(loss.rank), to_string(loss.kind), communicator.size());
+    }
+  }
+  const ModelDescription description{own_options.model, data.coder, {}};
   Learner learner(own_options, backend, activation, data.coder.max_tokens(), communicator);
   run.simd = begun ? begun->simd : to_string(machine().simd);
   if (options.device == "cpu" && !run.simd.empty() && run.simd != to_string(machine().simd)) {

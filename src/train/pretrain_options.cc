@@ -8,6 +8,9 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <numbers>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -99,6 +102,16 @@ class Table {
   }
 
   template <typename Get>
+  PretrainField& flag(const std::string& name, Get get, const std::string& help) {
+    PretrainField& field =
+        choice(name, get,
+               std::vector<std::pair<std::string, bool>>{{"false", false}, {"true", true}}, help);
+    field.flag = true;
+    field.added_later = true;
+    return field;
+  }
+
+  template <typename Get>
   PretrainField& text(const std::string& name, Get get, const std::string& value_name,
                       const std::string& help) {
     return add(
@@ -133,8 +146,14 @@ class Table {
   PretrainField& add(std::string name, std::string value_name, std::string help,
                      std::function<void(PretrainOptions&, const std::string&)> parse,
                      std::function<nlohmann::json(const PretrainOptions&)> value) {
-    fields_.push_back({std::move(name), group_, std::move(value_name), std::move(help), false,
-                       false, std::move(parse), std::move(value)});
+    PretrainField field;
+    field.name = std::move(name);
+    field.group = group_;
+    field.value_name = std::move(value_name);
+    field.help = std::move(help);
+    field.parse = std::move(parse);
+    field.value = std::move(value);
+    fields_.push_back(std::move(field));
     return fields_.back();
   }
 
@@ -237,6 +256,65 @@ std::vector<PretrainField> make_fields() {
   table.real("masked-weight", FIELD(masked_weight), 0, 1,
              "w of the loss: w · masked + (1 − w) · visible k-mers");
 
+  const auto later = [](PretrainField& field) -> PretrainField& {
+    field.added_later = true;
+    return field;
+  };
+  later(table.real("random-share", FIELD(random_share), 0, 1,
+                   "Share of the chosen k-mers that are replaced by another one, not masked"));
+  later(table.real("keep-share", FIELD(keep_share), 0, 1,
+                   "Share of the chosen k-mers that are left as they are, not masked"));
+  later(
+      table.integer("mask-span", FIELD(mask_span), 1, 2048,
+                    "Neighbouring k-mers chosen together: for overlapping k-mers, which give each "
+                    "other away"));
+  zero_is_none(later(table.real("mask-ratio-final", FIELD(mask_ratio_final), 0, 0.99,
+                                "Share that is masked at the end; from --mask-ratio there")));
+  later(table.choice("mask-schedule", FIELD(mask_schedule),
+                     std::vector<std::pair<std::string, MaskSchedule>>{
+                         {"linear", MaskSchedule::kLinear}, {"cosine", MaskSchedule::kCosine}},
+                     "Course from --mask-ratio to --mask-ratio-final"));
+  later(table.real("unmasked-tail", FIELD(unmasked_tail), 0, 0.9,
+                   "Last share of the steps, in which nothing is masked: visible k-mers and "
+                   "auxiliary losses alone are trained on"));
+  later(table.choice(
+      "soft-targets", FIELD(model.soft_targets),
+      std::vector<std::pair<std::string, SoftTargets>>{{"none", SoftTargets::kNone},
+                                                       {"hamming", SoftTargets::kHamming},
+                                                       {"levenshtein", SoftTargets::kLevenshtein}},
+      "Targets spread over k-mers at distance d by exp(-X d): differing bases (what "
+      "the reference code calls Levenshtein), or edits"));
+  later(
+      table.real("soft-sharpness", FIELD(model.soft_sharpness), 0.01, 100, "X of --soft-targets"));
+  table.flag("freeze-mask-row", FIELD(model.freeze_mask_row),
+             "The encoder's embedding of [MASK] stays 0, as in the reference code, where it is "
+             "BERT's padding row (mae-masked and mlm)");
+  table.flag("tokenize-n", FIELD(model.n_kmers),
+             "k-mers with N are tokens of their own, not [UNK]");
+  table.flag("predict-n", FIELD(model.predict_n), "… and are masked and predicted as the others");
+  table.flag("cls", FIELD(model.cls), "Sequences begin with a [CLS] token (BarcodeMAE+)");
+  later(
+      table.choice("pooling", FIELD(model.pooling),
+                   std::vector<std::pair<std::string, Pooling>>{
+                       {"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"both", Pooling::kBoth}},
+                   "The model's embedding: mean over tokens (the paper), [CLS], or both"));
+
+  table.group("Auxiliary losses (BarcodeMAE+)");
+  PretrainField& auxiliary = later(table.text(
+      "auxiliary", FIELD(auxiliary), "RANK:LOSS:WEIGHT",
+      "A loss of the barcodes' labels, such as genus:cross-entropy:0.1; repeatable. LOSS: "
+      "cross-entropy, contrastive, contrastive-others (own species left out), triplet, "
+      "pair"));
+  auxiliary.repeatable = true;
+  zero_is_none(later(
+      table.real("temperature", FIELD(temperature), 0, 100, "Of contrastive losses; default 0.1")));
+  zero_is_none(later(table.real("margin", FIELD(margin), 0, 2, "Of triplet losses; default 0.3")));
+  later(table.real("auxiliary-warmup", FIELD(auxiliary_warmup), 0, 1e6,
+                   "Epochs in which the weights of auxiliary losses rise from 0"));
+  later(table.text("balanced-batches", FIELD(balanced_batches), "CxM",
+                   "Begin every batch with M barcodes each of C classes at the first auxiliary "
+                   "loss' rank, of different species where there are; 16x4 in BarcodeMAE+"));
+
   table.group("Optimiser");
   table.integer("batch", FIELD(batch), 1, 1 << 20, "Barcodes per optimiser step");
   table.integer("micro-batch", FIELD(micro_batch), 1, 1 << 20,
@@ -311,7 +389,101 @@ void refuse_idle_options(const std::map<std::string, std::string>& given,
     refuse({"decoder-width", "decoder-layers", "decoder-heads", "decoder-feed-forward"},
            "has no decoder");
   }
-  if (model.causal()) refuse({"mask-ratio", "masking", "masked-weight"}, "masks nothing");
+  if (model.causal()) {
+    refuse({"mask-ratio", "masking", "masked-weight", "random-share", "keep-share", "mask-span",
+            "mask-ratio-final", "mask-schedule", "unmasked-tail"},
+           "masks nothing");
+  }
+}
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+/// "RANK:LOSS:WEIGHT,…" into the model's losses.
+void resolve_auxiliary(const std::map<std::string, std::string>& given, PretrainOptions& options) {
+  const char* const expected = "RANK:LOSS:WEIGHT, such as genus:cross-entropy:0.1";
+  for (const std::string& text : split(options.auxiliary, ',')) {
+    const std::vector<std::string> parts = split(text, ':');
+    AuxiliaryLoss loss;
+    if (parts.size() != 3 || !parse_number(parts[2], loss.weight) || !(loss.weight > 0) ||
+        !std::isfinite(loss.weight)) {
+      reject("auxiliary", text, expected);
+    }
+    const std::optional<Rank> rank = parse_rank(parts[0]);
+    if (!rank) reject("auxiliary", text, "a rank such as genus before the first colon");
+    loss.rank = *rank;
+    const AuxiliaryKind kinds[] = {AuxiliaryKind::kCrossEntropy, AuxiliaryKind::kContrastive,
+                                   AuxiliaryKind::kContrastiveOthers, AuxiliaryKind::kTriplet,
+                                   AuxiliaryKind::kPair};
+    const auto* kind = std::find_if(std::begin(kinds), std::end(kinds),
+                                    [&](AuxiliaryKind one) { return parts[1] == to_string(one); });
+    if (kind == std::end(kinds)) {
+      reject("auxiliary", text,
+             "cross-entropy, contrastive, contrastive-others, triplet or pair between the colons");
+    }
+    loss.kind = *kind;
+    if (options.temperature > 0) loss.temperature = options.temperature;
+    if (options.margin > 0) loss.margin = options.margin;
+    options.model.auxiliary.push_back(loss);
+  }
+  const std::vector<AuxiliaryLoss>& losses = options.model.auxiliary;
+  const auto any_of = [&](std::initializer_list<AuxiliaryKind> kinds) {
+    return std::any_of(losses.begin(), losses.end(), [&](const AuxiliaryLoss& loss) {
+      return std::find(kinds.begin(), kinds.end(), loss.kind) != kinds.end();
+    });
+  };
+  const auto refuse_without = [&](const char* name, bool used, const char* what) {
+    if (given.count(name) == 0 || used) return;
+    throw UserError("--{}: there is no {}\nGive --auxiliary too, or leave the option out.", name,
+                    what);
+  };
+  refuse_without("temperature",
+                 any_of({AuxiliaryKind::kContrastive, AuxiliaryKind::kContrastiveOthers}),
+                 "contrastive loss");
+  refuse_without("margin", any_of({AuxiliaryKind::kTriplet}), "triplet loss");
+  refuse_without("auxiliary-warmup", !losses.empty(), "auxiliary loss");
+  refuse_without("balanced-batches", !losses.empty(), "auxiliary loss");
+  if (!options.balanced_batches.empty()) {
+    const std::vector<std::string> parts = split(options.balanced_batches, 'x');
+    if (parts.size() != 2 || !parse_number(parts[0], options.balanced_classes) ||
+        !parse_number(parts[1], options.balanced_members) || options.balanced_classes < 2 ||
+        options.balanced_members < 2) {
+      reject("balanced-batches", options.balanced_batches, "CLASSESxMEMBERS, such as 16x4");
+    }
+    if (std::int64_t{options.balanced_classes} * options.balanced_members > options.batch) {
+      throw UserError("--balanced-batches {} is more than --batch {}\nGive a larger batch.",
+                      options.balanced_batches, options.batch);
+    }
+  }
+  // Pairs of barcodes are found in what is in memory at a time.
+  if (any_of({AuxiliaryKind::kContrastive, AuxiliaryKind::kContrastiveOthers,
+              AuxiliaryKind::kTriplet, AuxiliaryKind::kPair})) {
+    if (given.count("micro-batch") == 0) options.micro_batch = options.batch;
+    if (options.micro_batch < options.batch) {
+      throw UserError(
+          "--micro-batch {}: an auxiliary loss of pairs needs the whole --batch {} at a time\n"
+          "Leave --micro-batch out, or use cross-entropy.",
+          options.micro_batch, options.batch);
+    }
+  }
+}
+
+/// Combinations of masking options that leave nothing to do, or too much.
+void check_masking(const PretrainOptions& options) {
+  if (options.random_share + options.keep_share > 1) {
+    throw UserError("--random-share {} and --keep-share {} are more than 1 together",
+                    options.random_share, options.keep_share);
+  }
+  if (options.unmasked_tail > 0 && options.masked_weight == 1 && options.model.auxiliary.empty()) {
+    throw UserError(
+        "--unmasked-tail {}: without masked k-mers there is nothing to learn\n"
+        "Give --masked-weight below 1 or --auxiliary too.",
+        options.unmasked_tail);
+  }
 }
 
 /// --warmup when it is not given.
@@ -332,14 +504,41 @@ void resolve_duration(const std::map<std::string, std::string>& given, PretrainO
 
 }  // namespace
 
-MaskingRules PretrainOptions::masking_rules() const {
+MaskingRules PretrainOptions::masking_rules(std::int64_t step, std::int64_t total) const {
   MaskingRules rules;
   rules.scheme = masking;
   rules.ratio = mask_ratio;
+  if (total > 0) {
+    const double share = static_cast<double>(step) / static_cast<double>(total);
+    if (mask_ratio_final > 0) {
+      const double masked_part = 1 - unmasked_tail;
+      const double t = masked_part > 0 ? std::min(share / masked_part, 1.0) : 1.0;
+      const double course =
+          mask_schedule == MaskSchedule::kCosine ? (1 - std::cos(std::numbers::pi * t)) / 2 : t;
+      rules.ratio += course * (mask_ratio_final - mask_ratio);
+    }
+    if (share >= 1 - unmasked_tail && unmasked_tail > 0) rules.ratio = 0;
+  }
+  rules.random_share = random_share;
+  rules.keep_share = keep_share;
+  rules.span = mask_span;
   rules.leave_out = model.objective == ObjectiveKind::kMaskedAutoencoder;
   rules.first_kmer = model.first_kmer();
-  rules.kmers = model.kmers();
+  rules.kmers = model.predicted_kmers();
   return rules;
+}
+
+std::pair<double, double> PretrainOptions::mask_ratio_range() const {
+  const double last = mask_ratio_final > 0 ? mask_ratio_final : mask_ratio;
+  return {unmasked_tail > 0 ? 0.0 : std::min(mask_ratio, last), std::max(mask_ratio, last)};
+}
+
+KmerVocabulary PretrainOptions::vocabulary() const {
+  KmerVocabulary vocabulary;
+  vocabulary.k = model.k;
+  vocabulary.n_kmers = model.n_kmers;
+  if (model.cls) vocabulary.specials.emplace_back(KmerVocabulary::kCls);
+  return vocabulary;
 }
 
 nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field) {
@@ -396,6 +595,10 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
     if (model.decoder.feed_forward == 0) model.decoder.feed_forward = model.encoder.feed_forward;
   }
   if (options.stride == 0) options.stride = model.k;
+  if (model.n_kmers && model.k > KmerVocabulary::kMaxKWithN) {
+    throw UserError("--tokenize-n: k-mers of {} bases with N are too many\nGive --k {} or less.",
+                    model.k, KmerVocabulary::kMaxKWithN);
+  }
   if (!options.tokenizer.empty()) {
     if (options.anchor != "none")
       throw UserError("--tokenizer {}: byte pairs have no place in a marker\nAdd --anchor none.",
@@ -408,7 +611,7 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
     if (given.count("head") == 0) model.head = HeadKind::kKmer;
     if (given.count("kmer-init") == 0) model.kmer_initialisation = KmerInitialisation::kRandom;
   }
-  const KmerVocabulary vocabulary{model.k};
+  const KmerVocabulary vocabulary = options.vocabulary();
   if (model.bpe_specials == 0) model.vocabulary = vocabulary.size();
   const int tokens = KmerTokenizer(vocabulary, options.stride, options.max_bases).max_tokens();
   if (model.bpe_specials == 0 && tokens > model.max_positions) {
@@ -431,6 +634,8 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
     throw UserError("--micro-batch {} is larger than --batch {}\nIt is a part of the batch.",
                     options.micro_batch, options.batch);
   }
+  resolve_auxiliary(given, options);
+  check_masking(options);
   return options;
 }
 

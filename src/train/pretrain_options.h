@@ -10,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/batch.h"
@@ -19,6 +20,8 @@
 #include "train/schedule.h"
 
 namespace barcodemae {
+
+enum class MaskSchedule { kLinear, kCosine };
 
 /// Resolved: every value is the one that is used; 0 marks the durations not asked for.
 struct PretrainOptions {
@@ -35,6 +38,16 @@ struct PretrainOptions {
 
   double mask_ratio = 0.5;
   MaskingScheme masking = MaskingScheme::kBernoulli;
+  double random_share = 0, keep_share = 0;  ///< of the chosen k-mers: not masked but …
+  int mask_span = 1;
+  double mask_ratio_final = 0;  ///< 0: as mask_ratio throughout
+  MaskSchedule mask_schedule = MaskSchedule::kLinear;
+  double unmasked_tail = 0;            ///< last share of the steps, in which nothing is masked
+  std::string auxiliary;               ///< RANK:LOSS:WEIGHT,…; resolved into model.auxiliary
+  double temperature = 0, margin = 0;  ///< of all auxiliary losses; 0: their defaults
+  double auxiliary_warmup = 0;         ///< epochs in which their weights rise from 0
+  std::string balanced_batches;        ///< CLASSESxMEMBERS, or empty
+  int balanced_classes = 0, balanced_members = 0;
   double masked_weight = 1;  ///< w of w · masked + (1 − w) · visible
 
   double epochs = 0;
@@ -61,7 +74,11 @@ struct PretrainOptions {
   std::int64_t log_every = 0;  ///< steps; 0: chosen from the length of the run
   double checkpoint_minutes = 5;
 
-  MaskingRules masking_rules() const;
+  /// Those of a step; `total` 0: not known yet, the first ratio.
+  MaskingRules masking_rules(std::int64_t step = 0, std::int64_t total = 0) const;
+  /// The least and the largest ratio of all steps.
+  std::pair<double, double> mask_ratio_range() const;
+  KmerVocabulary vocabulary() const;
 };
 
 /// One option: its name is `--name` on the command line and the key in run.json.
@@ -73,6 +90,8 @@ struct PretrainField {
   bool may_change = false;  ///< a resumption may give another value
   /// Runs of before this option existed did what its default says, and can be resumed.
   bool added_later = false;
+  bool flag = false;        ///< on the command line without a value; the text is true or false
+  bool repeatable = false;  ///< given several times, the texts are joined by commas
   /// Sets the value from text. Throws UserError naming the option and what it expects.
   std::function<void(PretrainOptions&, const std::string& text)> parse;
   /// The value for run.json and --help; null: not given.

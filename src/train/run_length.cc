@@ -90,7 +90,7 @@ std::int64_t time_steps(double seconds, const TrainingData& data, const Pretrain
   const double most_seconds = std::min(10.0, 0.05 * seconds);
   const auto began = Clock::now();
   learner.initialise(data.site_log_frequencies);
-  BatchSource source(data, options, communicator);
+  BatchSource source(data, options, communicator, /*total_steps=*/0);
   auto timing_began = began;
   std::int64_t step = 0;
   const auto more = [&] {

@@ -62,7 +62,7 @@ Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, const Trai
       description_(description),
       communicator_(communicator),
       schedule_(options.schedule, run.total_steps),
-      source_(data, options, communicator),
+      source_(data, options, communicator, run.total_steps),
       validator_(data, options, learner, description, communicator) {
   learner_.initialise(data.site_log_frequencies);
   if (directory_ != nullptr) {
@@ -159,6 +159,17 @@ void Trainer::note_step(const TrainingStep& content, const StepOutcome& outcome,
     sums.masked_hits += outcome.losses.masked_hits;
     sums.site_loss += content.site_loss;
     sums.gradient_norm += outcome.gradient_norm;
+    const std::vector<std::int64_t>& labelled = counts.auxiliary;
+    for (std::vector<double>* of :
+         {&sums.auxiliary_loss, &sums.auxiliary_hits, &sums.auxiliary_count}) {
+      of->resize(labelled.size(), 0.0);
+    }
+    for (std::size_t i = 0; i < labelled.size(); ++i) {
+      const auto count = static_cast<double>(labelled[i]);
+      sums.auxiliary_loss[i] += outcome.losses.auxiliary[i] * count;
+      sums.auxiliary_hits[i] += outcome.losses.auxiliary_hits[i];
+      sums.auxiliary_count[i] += count;
+    }
   } else {
     log_warn("step {}: loss or gradient not finite, skipped", state_.step + 1);
   }
@@ -194,6 +205,15 @@ void Trainer::write_interval(double learning_rate) {
   }
   line["site_frequency_loss"] = json_or_null(mean(sums.site_loss, sums.masked));
   line[key("accuracy")] = json_or_null(mean(sums.masked_hits, sums.masked));
+  for (std::size_t i = 0; i < options_.model.auxiliary.size(); ++i) {
+    const std::string name = auxiliary_name(options_.model.auxiliary[i]);
+    const bool any = i < sums.auxiliary_count.size() && sums.auxiliary_count[i] > 0;
+    const auto mean_of = [&](const std::vector<double>& values) {
+      return any ? nlohmann::json(values[i] / sums.auxiliary_count[i]) : nlohmann::json();
+    };
+    line[name + "_loss"] = mean_of(sums.auxiliary_loss);
+    line[name + "_accuracy"] = mean_of(sums.auxiliary_hits);
+  }
   line["gradient_norm"] = json_or_null(mean(sums.gradient_norm, sums.steps));
   line["skipped_steps"] = state_.skipped;
   line["barcodes_per_s"] =

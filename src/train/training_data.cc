@@ -72,6 +72,29 @@ void select_queries_and_keys(const Dataset& data, const PretrainOptions& options
   if (selection.keys.empty()) selection.queries.clear();
 }
 
+/// Throws UserError when fewer than two labels of `rank` occur among the training records.
+LossLabels number_labels(const TrainingData& data, Rank rank) {
+  LossLabels labels;
+  labels.of_label.assign(static_cast<std::size_t>(data.dataset.label_count(rank)), -1);
+  for (const std::int64_t record : data.records.training) {
+    const std::int32_t label = data.dataset.label(record, rank);
+    if (label < 0) continue;
+    ++labels.labelled;
+    labels.of_label[static_cast<std::size_t>(label)] = 0;
+  }
+  for (std::int32_t& number : labels.of_label) {
+    if (number == 0) number = labels.classes++;
+  }
+  if (labels.classes < 2) {
+    throw UserError(
+        "--auxiliary {}: {} of the {} barcodes to train on have a label at this rank, of {} "
+        "class{}\nGive another rank, other --splits, or data with labels.",
+        to_string(rank), labels.labelled, data.records.training.size(), labels.classes,
+        labels.classes == 1 ? "" : "es");
+  }
+  return labels;
+}
+
 Dataset load_splits(const std::filesystem::path& file, const PretrainOptions& options) {
   std::error_code ignored;
   const auto status = std::filesystem::status(file, ignored);
@@ -130,7 +153,7 @@ RecordSelection select_records(const Dataset& data, const PretrainOptions& optio
 }
 
 TrainingData load_training_data(const std::filesystem::path& file, const PretrainOptions& options) {
-  const KmerTokenizer tokenizer(KmerVocabulary{options.model.k}, options.stride, options.max_bases);
+  const KmerTokenizer tokenizer(options.vocabulary(), options.stride, options.max_bases);
   TrainingData data{
       load_splits(file, options), {}, {tokenizer, std::nullopt, training_bpe(options)}, {}, {}};
   if (const std::string summary = data.dataset.report().summary(file.string()); !summary.empty()) {
@@ -154,6 +177,13 @@ TrainingData load_training_data(const std::filesystem::path& file, const Pretrai
                ? "no labelled val_unseen: no genus 1-NN"
                : fmt::format("genus 1-NN: {} val_unseen queries among {} keys",
                              count(data.records.queries), count(data.records.keys)));
+  for (const AuxiliaryLoss& loss : options.model.auxiliary) {
+    const LossLabels labels = number_labels(data, loss.rank);
+    log_info("Auxiliary loss {} {}, weight {}: {} of {} barcodes have one of {} labels",
+             to_string(loss.rank), to_string(loss.kind), loss.weight, format_count(labels.labelled),
+             count(data.records.training), format_count(labels.classes));
+    data.labels_of_rank[loss.rank] = labels;
+  }
   return data;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,14 @@ struct RecordSelection {
 /// when nothing is left to train on or to validate by.
 RecordSelection select_records(const Dataset& data, const PretrainOptions& options);
 
+/// Labels of one rank among the records that are trained on, numbered 0 … classes − 1 in the order
+/// of the data set's labels.
+struct LossLabels {
+  std::vector<std::int32_t> of_label;  ///< a label of the data set → its number; −1: not trained on
+  std::int32_t classes = 0;
+  std::int64_t labelled = 0;  ///< records
+};
+
 struct TrainingData {
   Dataset dataset;
   std::string fingerprint;
@@ -36,10 +45,11 @@ struct TrainingData {
   RecordSelection records;
   /// Natural logs of the base frequencies at each place, [max_positions × 4k].
   std::vector<float> site_log_frequencies;
+  std::map<Rank, LossLabels> labels_of_rank = {};  ///< of the auxiliary losses
 };
 
-/// Reads the splits needed, selects, anchors, and counts the sites' bases. Says what it found.
-/// Throws UserError when the file or the options leave nothing to train on.
+/// Reads the splits needed, selects, anchors, counts the sites' bases and numbers the labels. Says
+/// what it found. Throws UserError when the file or the options leave nothing to train on.
 TrainingData load_training_data(const std::filesystem::path& file, const PretrainOptions& options);
 
 }  // namespace barcodemae

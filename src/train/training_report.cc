@@ -46,6 +46,20 @@ bool any_number(const std::vector<nlohmann::json>& lines, const char* key) {
   });
 }
 
+/// Names of the auxiliary losses, by the lines' keys.
+std::vector<std::string> auxiliary_names(const std::vector<nlohmann::json>& lines) {
+  std::vector<std::string> names;
+  if (lines.empty()) return names;
+  const std::string suffix = "_loss";
+  for (const auto& [key, value] : lines.front().items()) {
+    const std::string start = key.substr(0, key.find('_'));
+    if (parse_rank(start) && key.ends_with(suffix)) {
+      names.push_back(key.substr(0, key.size() - suffix.size()));
+    }
+  }
+  return names;
+}
+
 std::string as_text(const nlohmann::ordered_json& value) {
   if (value.is_null()) return "–";
   if (!value.is_string()) return value.dump();
@@ -119,6 +133,12 @@ void write_training_report(const RunDirectory& directory, const RunRecord& run) 
                            "%",
                            {series("embeddings", validations, "genus_accuracy", 100),
                             series("centred", validations, "genus_accuracy_centred", 100)}});
+  }
+  for (const std::string& name : auxiliary_names(steps)) {
+    report.add_line_chart({"Auxiliary loss: " + name,
+                           "barcodes seen",
+                           "loss",
+                           {series("training", steps, (name + "_loss").c_str())}});
   }
   report.add_line_chart({"Effective rank of the embeddings",
                          "barcodes seen",

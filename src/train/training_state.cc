@@ -39,6 +39,11 @@ nlohmann::ordered_json to_json(const TrainingState& state) {
                       {"site_loss", sums.site_loss},
                       {"masked_hits", sums.masked_hits},
                       {"gradient_norm", sums.gradient_norm}};
+  if (!sums.auxiliary_loss.empty()) {
+    json["interval"]["auxiliary"] = {{"loss", sums.auxiliary_loss},
+                                     {"hits", sums.auxiliary_hits},
+                                     {"count", sums.auxiliary_count}};
+  }
   return json;
 }
 
@@ -69,6 +74,26 @@ TrainingState training_state_from_json(const nlohmann::json& json, const std::st
   sums.site_loss = interval.number("site_loss", -kHuge, kHuge);
   sums.masked_hits = interval.number("masked_hits", 0, kHuge);
   sums.gradient_norm = interval.number("gradient_norm", 0, kHuge);
+  if (interval.has("auxiliary")) {
+    const JsonReader auxiliary = interval.object("auxiliary");
+    const auto numbers = [&](const char* key) {
+      const auto found = auxiliary.json().find(key);
+      std::vector<double> values;
+      if (found == auxiliary.json().end() || !found->is_array()) auxiliary.fail(key, "numbers");
+      for (const nlohmann::json& value : *found) {
+        if (!value.is_number()) auxiliary.fail(key, "numbers");
+        values.push_back(value.get<double>());
+      }
+      return values;
+    };
+    sums.auxiliary_loss = numbers("loss");
+    sums.auxiliary_hits = numbers("hits");
+    sums.auxiliary_count = numbers("count");
+    if (sums.auxiliary_hits.size() != sums.auxiliary_loss.size() ||
+        sums.auxiliary_count.size() != sums.auxiliary_loss.size()) {
+      auxiliary.fail("count", "as many numbers as \"loss\"");
+    }
+  }
   return state;
 }
 

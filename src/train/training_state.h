@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace barcodemae {
 
@@ -19,6 +20,8 @@ struct IntervalSums {
   double site_loss = 0;  ///< of predicting the masked tokens by their sites' frequencies, nats
   double masked_hits = 0;
   double gradient_norm = 0;
+  /// Of each auxiliary loss: Σ loss · count, hits, count.
+  std::vector<double> auxiliary_loss, auxiliary_hits, auxiliary_count;
 };
 
 /// The validation that presents the model: highest masked-token accuracy, the earliest of equals.

@@ -40,9 +40,10 @@ Validator::Validator(const TrainingData& data, const PretrainOptions& options, L
                      const ModelDescription& description, Communicator& communicator)
     : data_(data), learner_(learner), description_(description), communicator_(communicator) {
   const auto count = static_cast<std::int64_t>(data.records.validation.size());
-  content_ = make_step(
-      data, options, share_of(std::span<const std::int64_t>(data.records.validation), communicator),
-      FrameOffsets{}, kValidationStep);
+  content_ =
+      make_step(data, options, options.masking_rules(),
+                share_of(std::span<const std::int64_t>(data.records.validation), communicator),
+                FrameOffsets{}, kValidationStep);
   add_up_counts(content_, communicator);
   const std::int64_t most = largest_share(count, communicator);
   rounds_ = (most + options.micro_batch - 1) / options.micro_batch;

@@ -215,6 +215,7 @@ Values run(const OpCase& op, const Values& inputs, Backend& backend, DType preci
   const bool training = pass != Pass::kInference;
   const DType statistics = activation == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   const DType y_type = op.statistics ? statistics : activation;
+  const DType x_type = op.x_statistics ? statistics : activation;
   const auto x_rows = static_cast<std::int64_t>(op.x_rows.size());
   const auto y_rows = op.loss ? 1 : static_cast<std::int64_t>(op.y_rows.size());
   Memory memory(backend);
@@ -244,7 +245,7 @@ Values run(const OpCase& op, const Values& inputs, Backend& backend, DType preci
   if (op.targets.given) {
     call.targets = memory.integers("targets", op.targets.values, op.targets.cols);
   }
-  if (op.x_cols > 0) call.x = memory.matrix("x", x_rows, op.x_cols, activation, inputs.at("x"));
+  if (op.x_cols > 0) call.x = memory.matrix("x", x_rows, op.x_cols, x_type, inputs.at("x"));
   call.y = memory.matrix("y", y_rows, op.y_cols, y_type);
   const KernelMemory needed = op.memory ? op.memory(call, training) : KernelMemory{};
   EXPECT_TRUE(training || needed.saved == 0) << "inference saves something";
@@ -268,7 +269,7 @@ Values run(const OpCase& op, const Values& inputs, Backend& backend, DType preci
       call.dy = memory.matrix("dy", y_rows, op.y_cols, y_type, dy);
     }
     if (op.wants_dx) {
-      call.dx = memory.matrix("dx", x_rows, op.x_cols, activation);
+      call.dx = memory.matrix("dx", x_rows, op.x_cols, x_type);
       if (op.accumulate) upload(backend, call.dx, inputs.at("dx"));
     }
     call.scratch = memory.bytes("backward scratch", needed.backward_scratch);

@@ -77,9 +77,10 @@ struct OpCase {
   Batch batch;
   std::vector<RowName> x_rows, y_rows;
   std::int64_t x_cols = 0, y_cols = 0;
-  double x_spread = 1.7;    ///< x and dy are uniform in ± this: about unit variance
-  bool statistics = false;  ///< y is pooled or a loss: float32, or float64 with float64
-  bool loss = false;        ///< y is {loss, hits}; its gradient is a number
+  double x_spread = 1.7;      ///< x and dy are uniform in ± this: about unit variance
+  bool x_statistics = false;  ///< x is pooled: float32, or float64 with float64
+  bool statistics = false;    ///< y is pooled or a loss: float32, or float64 with float64
+  bool loss = false;          ///< y is {loss, hits}; its gradient is a number
   bool wants_dx = true;
   bool accumulate = false;
   double tolerance_factor = 1;  ///< for cases that magnify rounding errors

@@ -295,6 +295,7 @@ struct HeadShape {
   bool site = false;
   float dropout = 0;
   bool accumulate = false;
+  bool soft = false;
 };
 
 /// The biases are far apart, so that predictions have a clear winner in every precision, and every
@@ -303,7 +304,10 @@ OpCase cross_entropy(const Batch& batch, const HeadShape& shape) {
   const std::int64_t outputs = std::int64_t{shape.groups} * shape.classes;
   OpCase op;
   op.name = fmt::format("cross_entropy_{}_h{}_{}x{}{}", name_of(batch), shape.width, shape.groups,
-                        shape.classes, shape.site ? "_site" : "");
+                        shape.classes,
+                        shape.site   ? "_site"
+                        : shape.soft ? "_soft"
+                                     : "");
   op.batch = batch;
   op.x_rows = row_names(batch);
   op.x_cols = shape.width;
@@ -317,6 +321,14 @@ OpCase cross_entropy(const Batch& batch, const HeadShape& shape) {
   if (shape.site) {
     op.parameters.push_back(
         {.name = "site", .rows = batch.position_count(), .cols = outputs, .spread = 1});
+  }
+  if (shape.soft) {  // what the shares are does not matter: positive, and not the target's alone
+    op.parameters.push_back({.name = "soft",
+                             .rows = shape.classes,
+                             .cols = shape.classes,
+                             .centre = 1.0 / shape.classes,
+                             .spread = 0.9 / shape.classes,
+                             .frozen = true});
   }
   const std::vector<double> biases = make_inputs(op).at("bias");
   op.targets = {.cols = shape.groups, .given = true};
@@ -335,7 +347,8 @@ OpCase cross_entropy(const Batch& batch, const HeadShape& shape) {
                             .bias = c.parameter("bias"),
                             .site = c.parameter("site"),
                             .groups = shape.groups,
-                            .classes = shape.classes};
+                            .classes = shape.classes,
+                            .soft = c.parameter("soft").value};
   };
   const Dropout drop = dropout(shape.dropout, 11);
   op.memory = [=](const Call& c, bool backward) {
@@ -349,6 +362,97 @@ OpCase cross_entropy(const Batch& batch, const HeadShape& shape) {
     c.backend.cross_entropy_backward(c.dx, shape.accumulate, c.loss_weight, c.x, c.index, c.targets,
                                      scale, head(c), c.segments, drop, c.saved, c.scratch);
   };
+  return op;
+}
+
+struct LabelShape {
+  LabelLoss::Kind kind = LabelLoss::Kind::kContrastive;
+  std::int32_t vectors = 12;
+  std::int64_t width = 24;
+  int labels = 3;
+  bool unlabelled = false;  ///< every fifth
+  bool groups = false;
+  bool accumulate = false;
+};
+
+OpCase label_loss(const LabelShape& shape) {
+  OpCase op;
+  op.name = fmt::format("{}_{}x{}{}{}",
+                        shape.kind == LabelLoss::Kind::kTriplet ? "triplet" : "contrastive",
+                        shape.vectors, shape.width, shape.unlabelled ? "_unlabelled" : "",
+                        shape.groups ? "_groups" : "");
+  op.batch = Batch(std::vector<std::int32_t>(static_cast<std::size_t>(shape.vectors), 1));
+  op.x_rows = row_names(op.batch);
+  op.x_cols = shape.width;
+  op.y_cols = 2;
+  op.x_statistics = op.statistics = op.loss = true;
+  op.accumulate = shape.accumulate;
+  op.targets = op.index = {.given = true};
+  for (std::int32_t i = 0; i < shape.vectors; ++i) {
+    op.targets.values.push_back(shape.unlabelled && i % 5 == 4 ? -1 : i % shape.labels);
+    op.index.values.push_back(i % 4 == 3 ? -1 : i / 2 % 4);
+  }
+  const LabelLoss options{shape.kind, 0.2, 0.3};
+  const double scale = 1.0 / shape.vectors;
+  const auto groups = [=](const Call& c) { return shape.groups ? c.index : View{}; };
+  op.memory = [](const Call& c, bool) {
+    KernelMemory memory = c.backend.label_loss_memory(c.x);
+    memory.saved = 0;
+    return memory;
+  };
+  op.forward = [=](const Call& c) {
+    c.backend.label_loss_forward(c.y, c.x, c.targets, groups(c), scale, options, c.scratch);
+  };
+  op.backward = [=](const Call& c) {
+    c.backend.label_loss_backward(c.dx, shape.accumulate, c.loss_weight, c.x, c.targets, groups(c),
+                                  scale, options, c.scratch);
+  };
+  return op;
+}
+
+OpCase pair_loss(std::int32_t vectors, std::int64_t width, std::int64_t inner, bool accumulate) {
+  OpCase op;
+  op.name = fmt::format("pairs_{}x{}_inner{}", vectors, width, inner);
+  op.batch = Batch(std::vector<std::int32_t>(static_cast<std::size_t>(vectors), 1));
+  op.x_rows = row_names(op.batch);
+  op.x_cols = width;
+  op.y_cols = 2;
+  op.x_statistics = op.statistics = op.loss = true;
+  op.accumulate = accumulate;
+  op.tolerance_factor = 8;  // gradients add up over the pairs in the type they are stored in
+  op.targets = {.cols = 3, .given = true};
+  for (std::int32_t i = 0; i + 1 < vectors; ++i) {
+    op.targets.values.insert(op.targets.values.end(), {i, (i * 5 + 1) % vectors, i % 2});
+  }
+  op.parameters = {{.name = "in_weight", .rows = inner, .cols = 2 * width, .spread = 0.3},
+                   {.name = "in_bias", .cols = inner, .spread = 0.5},
+                   {.name = "out_weight", .cols = inner, .spread = 0.7},
+                   {.name = "out_bias", .cols = 1, .spread = 0.5}};
+  const auto classifier = [](const Call& c) {
+    return PairClassifier{c.parameter("in_weight"), c.parameter("in_bias"),
+                          c.parameter("out_weight"), c.parameter("out_bias")};
+  };
+  op.memory = [=](const Call& c, bool) { return c.backend.pair_loss_memory(classifier(c)); };
+  op.forward = [=](const Call& c) {
+    c.backend.pair_loss_forward(c.y, c.x, c.targets, 0.1, classifier(c), c.scratch);
+  };
+  op.backward = [=](const Call& c) {
+    c.backend.pair_loss_backward(c.dx, accumulate, c.loss_weight, c.x, c.targets, 0.1,
+                                 classifier(c), c.scratch);
+  };
+  return op;
+}
+
+OpCase convert(std::int32_t rows, std::int64_t width, bool accumulate) {
+  OpCase op;
+  op.name = fmt::format("convert_{}x{}{}", rows, width, accumulate ? "_accumulate" : "");
+  op.batch = Batch({rows});
+  op.x_rows = op.y_rows = row_names(op.batch);
+  op.x_cols = op.y_cols = width;
+  op.x_statistics = true;
+  op.accumulate = accumulate;
+  op.forward = [](const Call& c) { c.backend.convert_forward(c.y, c.x); };
+  op.backward = [=](const Call& c) { c.backend.convert_backward(c.dx, accumulate, c.dy); };
   return op;
 }
 
@@ -475,6 +579,23 @@ std::vector<OpCase> all_op_cases() {
                       .freeze({"weight", "site"}));
   cases.push_back(cross_entropy(Batch({33}), {.width = 64, .classes = 64}).freeze({"bias"}));
   cases.push_back(without_dx(cross_entropy(Batch({20}), {.width = 24, .classes = 16})));
+  cases.push_back(cross_entropy(Batch({33}), {.width = 24, .classes = 64, .soft = true}));
+  cases.push_back(cross_entropy(
+      Batch({200, 57}),
+      {.width = 64, .groups = 6, .classes = 4, .dropout = 0.1f, .accumulate = true, .soft = true}));
+
+  cases.push_back(label_loss({}));
+  cases.push_back(label_loss({.unlabelled = true, .accumulate = true}));
+  cases.push_back(label_loss({.vectors = 40, .unlabelled = true, .groups = true}));
+  cases.push_back(label_loss({.vectors = 3, .labels = 1}).rename("one_label"));
+  cases.push_back(label_loss({.kind = LabelLoss::Kind::kTriplet, .unlabelled = true}));
+  cases.push_back(label_loss(
+      {.kind = LabelLoss::Kind::kTriplet, .vectors = 33, .groups = true, .accumulate = true}));
+  cases.push_back(pair_loss(9, 24, 16, false));
+  cases.push_back(pair_loss(6, 64, 4, true));
+  cases.push_back(pair_loss(1, 8, 4, false));
+  cases.push_back(convert(65, 24, false));
+  cases.push_back(convert(7, 96, true));
   return cases;
 }
 

@@ -167,7 +167,7 @@ TEST(ReferenceDropout, ProbabilityZeroIsTheIdentity) {
 
 TEST(ReferenceCrossEntropy, LossAndGradientOfOneSoftmax) {
   Numbers logits{1, -2, 0.5, 3};
-  const CrossEntropy result = softmax_cross_entropy(logits, 2);
+  const CrossEntropy result = softmax_cross_entropy<double>(logits, 2, nullptr);
   EXPECT_NEAR(result.loss, 2.70225344768, 1e-11);
   EXPECT_FALSE(result.hit);
   expect_near(logits, {0.110553750362, 0.00550414712758, -0.932945760859, 0.81688786337});
@@ -175,8 +175,8 @@ TEST(ReferenceCrossEntropy, LossAndGradientOfOneSoftmax) {
 
 TEST(ReferenceCrossEntropy, TheFirstOfEqualLogitsIsThePrediction) {
   Numbers logits{0, 0, 0}, same = logits;
-  EXPECT_TRUE(softmax_cross_entropy(logits, 0).hit);
-  EXPECT_FALSE(softmax_cross_entropy(same, 1).hit);
+  EXPECT_TRUE(softmax_cross_entropy<double>(logits, 0, nullptr).hit);
+  EXPECT_FALSE(softmax_cross_entropy<double>(same, 1, nullptr).hit);
 }
 
 TEST(ReferenceRows, TablesAreAddedByIndex) {

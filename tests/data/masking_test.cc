@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/random.h"
@@ -122,6 +123,83 @@ TEST(Masking, ExactCountRoundsPerSequence) {
                 std::llround(ratio * static_cast<double>(kmers)));
     }
   }
+}
+
+TEST(Masking, ReplacesAndKeepsSharesOfTheChosen) {
+  std::vector<std::pair<int, std::int32_t>> sequences;
+  for (int i = 0; i < 500; ++i) sequences.emplace_back(105, i);
+  const PackedBatch batch = batch_of(sequences);
+  MaskingRules rules{
+      .random_share = 0.3, .keep_share = 0.2, .first_kmer = kFirstKmer, .kmers = 4096};
+  const MaskingPlan left_out = plan_masking(batch, rules, 1, 1);
+  EXPECT_EQ(left_out.masked_rows, plan(batch, 0.5).masked_rows) << "the same are chosen";
+  const std::set<std::int32_t> seen(left_out.encoder_rows.begin(), left_out.encoder_rows.end());
+  double masked = 0, random = 0, kept = 0;
+  for (const std::int32_t row : left_out.masked_rows) {
+    const auto token = static_cast<std::size_t>(row);
+    const std::int32_t id = left_out.ids[token];
+    EXPECT_EQ(seen.contains(row), id != KmerVocabulary::kMask);
+    ++(id == KmerVocabulary::kMask ? masked : id == batch.ids[token] ? kept : random);
+    EXPECT_LT(id, kFirstKmer + 4096);
+  }
+  const auto chosen = static_cast<double>(left_out.masked_rows.size());
+  EXPECT_NEAR(masked / chosen, 0.5, 0.02);
+  EXPECT_NEAR(random / chosen, 0.3, 0.02);
+  EXPECT_NEAR(kept / chosen, 0.2, 0.02);
+  for (const std::int32_t row : left_out.visible_rows) {
+    EXPECT_EQ(left_out.ids[static_cast<std::size_t>(row)],
+              batch.ids[static_cast<std::size_t>(row)]);
+  }
+  rules.leave_out = false;
+  const MaskingPlan shown = plan_masking(batch, rules, 1, 1);
+  EXPECT_EQ(shown.ids, left_out.ids);
+  EXPECT_EQ(static_cast<std::int64_t>(shown.encoder_rows.size()), batch.tokens());
+  EXPECT_EQ(shown.encoder_begins, batch.begins);
+}
+
+TEST(Masking, SpansAreChosenTogether) {
+  const PackedBatch batch = batch_of({{110, 3}});
+  const MaskingPlan spans =
+      plan_masking(batch, {.span = 3, .first_kmer = kFirstKmer, .kmers = 4096}, 1, 1);
+  const std::set<std::int32_t> masked(spans.masked_rows.begin(), spans.masked_rows.end());
+  std::map<std::int32_t, std::set<bool>> of_span;
+  for (std::int32_t row = 0; row < 110; ++row) {
+    const auto token = static_cast<std::size_t>(row);
+    if (batch.ids[token] >= kFirstKmer) {
+      of_span[batch.positions[token] / 3].insert(masked.contains(row));
+    }
+  }
+  for (const auto& [span, fates] : of_span) EXPECT_EQ(fates.size(), 1) << span;
+}
+
+TEST(Masking, NextTokensHaveOneBeforeThem) {
+  const PackedBatch batch =
+      batch_of({{3, 0}, {0, 1}, {1, 2}, {5, 3}});  // token 3 of the last: [UNK]
+  const MaskingPlan next = plan_next_tokens(batch, {.first_kmer = kFirstKmer, .kmers = 4096});
+  EXPECT_THAT(next.masked_rows, ElementsAre(1, 2, 5, 6, 8));
+  EXPECT_EQ(static_cast<std::int64_t>(next.encoder_rows.size()), batch.tokens());
+  EXPECT_EQ(next.encoder_begins, batch.begins);
+  EXPECT_THAT(next.visible_rows, IsEmpty());
+}
+
+TEST(LabelTargets, CountsAnchorsAndDrawsPairs) {
+  const std::vector<std::int32_t> labels{0, 0, 1, -1, 1, 2};
+  EXPECT_EQ(count_labelled(labels), 5);
+  EXPECT_EQ(count_anchors(labels, {}), 4) << "label 2 has no positive";
+  EXPECT_EQ(count_anchors(labels, {7, 7, 8, 8, 9, 9}), 2) << "0 and 1 are of one species";
+  EXPECT_EQ(count_anchors({3, 3, 3}, {}), 0) << "no negative";
+  const std::vector<std::int32_t> pairs = draw_pairs(labels, 6, 1, 1);
+  ASSERT_EQ(pairs.size(), 18);
+  int alike = 0;
+  for (std::size_t p = 0; p < pairs.size(); p += 3) {
+    const auto a = static_cast<std::size_t>(pairs[p]), b = static_cast<std::size_t>(pairs[p + 1]);
+    EXPECT_EQ(labels[a] == labels[b], pairs[p + 2] == 1);
+    EXPECT_GE(labels[a], 0);
+    EXPECT_GE(labels[b], 0);
+    alike += pairs[p + 2];
+  }
+  EXPECT_EQ(alike, 2) << "there are no more";
+  EXPECT_THAT(draw_pairs({0, -1}, 6, 1, 1), IsEmpty());
 }
 
 TEST(Masking, AllAndNothingAreLegal) {

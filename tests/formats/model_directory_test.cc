@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include "base/random.h"
 #include "formats/safetensors.h"
 #include "nn/masked_autoencoder.h"
+#include "nn/objective.h"
 #include "tensor/quantisation.h"
 
 namespace barcodemae {
@@ -251,7 +253,8 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   EXPECT_THAT(own("format_version", 3), HasSubstr("format 3; barcodemae"));
   EXPECT_THAT(own("format_version", "1"),
               HasSubstr("\"barcodemae.format_version\" must be a whole number"));
-  EXPECT_THAT(own("pooling", "cls"), HasSubstr("must be \"mean\", found \"cls\""));
+  EXPECT_THAT(own("pooling", "max"),
+              HasSubstr("must be \"mean\" or \"cls\" or \"both\", found \"max\""));
   EXPECT_THAT(own("head", nullptr), HasSubstr("\"barcodemae.head\" must be a string"));
   EXPECT_THAT(own("anchored", true), HasSubstr("marker.json: missing"));
   EXPECT_THAT(bert("barcodemae", Json()), HasSubstr("expected a model made by barcodemae"));
@@ -307,6 +310,50 @@ TEST_F(ModelDirectory, IsFoundByNameOrPath) {
   EXPECT_THAT(message(directory_ / "model.safetensors"), HasSubstr("give the folder"));
   EXPECT_THAT(message(directory_.parent_path()), HasSubstr("config.json"));
   before ? setenv("BARCODEMAE_MODELS", kept.c_str(), 1) : unsetenv("BARCODEMAE_MODELS");
+}
+
+TEST(ModelDescription, OfEveryObjectiveAndVocabularyIsReadAsWritten) {
+  const fs::path directory =
+      fs::path(testing::TempDir()) / ("barcodemae_descriptions_" + std::to_string(::getpid()));
+  const auto backend = make_reference_backend();
+  for (const ObjectiveKind objective :
+       {ObjectiveKind::kMaskedAutoencoder, ObjectiveKind::kMaskedAutoencoderSeeing,
+        ObjectiveKind::kMaskedLanguageModel, ObjectiveKind::kCausalLanguageModel}) {
+    for (const bool with_n : {false, true}) {
+      ModelDescription description = tiny_description();
+      ModelConfig& config = description.config;
+      config.objective = objective;
+      config.cls = !config.causal();
+      config.pooling = config.cls ? Pooling::kBoth : Pooling::kMean;
+      config.n_kmers = with_n;
+      config.head = HeadKind::kKmer;
+      config.predict_n = with_n;
+      KmerVocabulary vocabulary{2};
+      vocabulary.n_kmers = with_n;
+      if (config.cls) vocabulary.specials.emplace_back("[CLS]");
+      config.vocabulary = vocabulary.size();
+      description.coder.tokenizer = KmerTokenizer(vocabulary, 2, 30);
+      fs::create_directories(directory);
+      Parameters parameters(*backend);
+      const auto model = make_objective(parameters, config);
+      parameters.allocate(false);
+      write_model(directory, description, parameters, true);
+      const ModelDescription read = read_model_description(directory);
+      EXPECT_EQ(read.config.objective, objective);
+      EXPECT_EQ(read.config.cls, config.cls);
+      EXPECT_EQ(read.config.pooling, config.pooling);
+      EXPECT_EQ(read.config.n_kmers, with_n);
+      EXPECT_EQ(read.config.predict_n, with_n);
+      EXPECT_EQ(read.coder.tokenizer.vocabulary().specials, vocabulary.specials);
+      EXPECT_EQ(read.coder.tokenizer.vocabulary().size(), vocabulary.size());
+      Parameters again(*backend);
+      const auto loaded = make_objective(again, read.config);
+      again.allocate(false);
+      load_encoder(directory, again);
+      load_pretraining(directory, again);
+      fs::remove_all(directory);
+    }
+  }
 }
 
 }  // namespace

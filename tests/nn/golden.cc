@@ -21,6 +21,9 @@ Golden::Golden(const std::string& name)
       if (named->second == to_string(objective)) config.objective = objective;
     }
   }
+  if (file.metadata().contains("frozen_mask_row")) {
+    config.freeze_mask_row = integer("frozen_mask_row") != 0;
+  }
   config.encoder = transformer("encoder");
   config.decoder = transformer("decoder");
   config.k = integer("k");

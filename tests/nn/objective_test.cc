@@ -37,12 +37,17 @@ PackedBatch random_batch(const ModelConfig& config, std::int32_t records) {
   RandomSequence random(1, Stream::kSimulate);
   for (std::int32_t record = 0; record < records; ++record) {
     TokenSequence sequence;
+    if (config.cls) {
+      sequence.ids.push_back(2);
+      sequence.positions.push_back(0);
+    }
+    const auto kmers = static_cast<std::uint32_t>(config.all_kmers());
     for (std::int32_t t = 0; t < record + 1; ++t) {
       const bool unknown = random.below(8) == 0;
       sequence.ids.push_back(unknown ? KmerVocabulary::kUnknown
                                      : config.first_kmer() +
-                                           static_cast<std::int32_t>(random.below(16)));
-      sequence.positions.push_back(t + t / 4);
+                                           static_cast<std::int32_t>(random.below(kmers)));
+      sequence.positions.push_back((config.cls ? 1 : 0) + t + t / 4);
     }
     batch.append(sequence, record);
   }
@@ -54,7 +59,7 @@ MaskingPlan plan_for(const ModelConfig& config, const PackedBatch& batch) {
   rules.random_share = rules.keep_share = 0.2;
   rules.leave_out = config.objective == ObjectiveKind::kMaskedAutoencoder;
   rules.first_kmer = config.first_kmer();
-  rules.kmers = config.kmers();
+  rules.kmers = config.predicted_kmers();
   return config.causal() ? plan_next_tokens(batch, rules) : plan_masking(batch, rules, 1, 0);
 }
 
@@ -78,52 +83,108 @@ INSTANTIATE_TEST_SUITE_P(All, ObjectiveTest, testing::ValuesIn(kObjectives), [](
 
 // The whole model in double, dropout and replaced tokens included, along two random directions: by
 // the central difference of fourth order.
+void expect_slopes(const ModelConfig& config, const PackedBatch& batch, const MaskingPlan& plan) {
+  GlobalCounts counts = counts_of(plan);
+  for (const LabelTargets& targets : plan.labels) counts.auxiliary.push_back(targets.count);
+  const LossWeights weights{.masked = 0.7, .auxiliary = 0.8};
+  ModelRun run(make_reference_backend(), config, DType::kFloat64);
+  run.context.seed = 3;
+  run.parameters.initialise(5);
+  run.objective->initialise(run.parameters, 5, {});
+  const View values = run.parameters.values();
+  std::vector<double> start(static_cast<std::size_t>(values.size()));
+  run.backend->download(start.data(), values);
+  const auto loss_at = [&](const std::vector<double>& direction, double distance) {
+    std::vector<double> moved = start;
+    for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += distance * direction[i];
+    run.backend->upload(values, moved.data());
+    run.arena.rewind();
+    const auto terms =
+        run.run([&] { return run.model(run.context, batch, plan, counts, weights); });
+    run.tape.clear();
+    double loss = 0;
+    for (const LossTerm& term : terms) {
+      double of_term[2];
+      run.backend->download(of_term, term.loss.values);
+      loss += term.weight * of_term[0];
+    }
+    return loss;
+  };
+  run.run([&] {
+    run.model(run.context, batch, plan, counts, weights);
+    run.tape.backward();
+    return 0;
+  });
+  std::vector<double> gradient(start.size());
+  run.backend->download(gradient.data(), run.parameters.gradients());
+  for (std::uint32_t seed = 1; seed <= 2; ++seed) {
+    RandomSequence random(seed, Stream::kSimulate);
+    std::vector<double> direction(start.size());
+    double product = 0;
+    for (const auto& entry : run.parameters.entries()) {  // padding stays 0
+      const bool words = entry.names.front() == "embeddings.word_embeddings.weight";
+      const std::int64_t frozen = words && config.freeze_mask_row ? entry.cols : 0;
+      for (std::int64_t i = entry.offset; i < entry.offset + entry.rows * entry.cols; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        if (i < entry.offset + frozen) {
+          EXPECT_EQ(gradient[at], 0) << "of the frozen row";
+          EXPECT_EQ(start[at], 0);
+          continue;
+        }
+        direction[at] = random.normal();
+        product += direction[at] * gradient[at];
+      }
+    }
+    constexpr double kStep = 1e-5;
+    const double slope = (8 * (loss_at(direction, kStep) - loss_at(direction, -kStep)) -
+                          (loss_at(direction, 2 * kStep) - loss_at(direction, -2 * kStep))) /
+                         (12 * kStep);
+    EXPECT_GT(std::abs(product), 1e-3);
+    EXPECT_NEAR(slope, product, 1e-6 * (1 + std::abs(product)));
+  }
+}
+
 TEST_P(ObjectiveTest, GradientsAreSlopes) {
   for (const HeadKind head : {HeadKind::kKmer, HeadKind::kBase}) {
     config.head = head;
-    ModelRun run(make_reference_backend(), config, DType::kFloat64);
-    run.context.seed = 3;
-    run.parameters.initialise(5);
-    const View values = run.parameters.values();
-    std::vector<double> start(static_cast<std::size_t>(values.size()));
-    run.backend->download(start.data(), values);
-    const auto loss_at = [&](const std::vector<double>& direction, double distance) {
-      std::vector<double> moved = start;
-      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += distance * direction[i];
-      run.backend->upload(values, moved.data());
-      run.arena.rewind();
-      const auto terms =
-          run.run([&] { return run.model(run.context, batch, plan, counts_of(plan), {0.7}); });
-      run.tape.clear();
-      double loss = 0;
-      for (const LossTerm& term : terms) {
-        double of_term[2];
-        run.backend->download(of_term, term.loss.values);
-        loss += term.weight * of_term[0];
-      }
-      return loss;
-    };
-    run.train(batch, plan, counts_of(plan), 0.7);
-    std::vector<double> gradient(start.size());
-    run.backend->download(gradient.data(), run.parameters.gradients());
-    for (std::uint32_t seed = 1; seed <= 2; ++seed) {
-      RandomSequence random(seed, Stream::kSimulate);
-      std::vector<double> direction(start.size());
-      double product = 0;
-      for (const auto& entry : run.parameters.entries()) {  // padding stays 0
-        for (std::int64_t i = entry.offset; i < entry.offset + entry.rows * entry.cols; ++i) {
-          const auto at = static_cast<std::size_t>(i);
-          direction[at] = random.normal();
-          product += direction[at] * gradient[at];
-        }
-      }
-      constexpr double kStep = 1e-5;
-      const double slope = (8 * (loss_at(direction, kStep) - loss_at(direction, -kStep)) -
-                            (loss_at(direction, 2 * kStep) - loss_at(direction, -2 * kStep))) /
-                           (12 * kStep);
-      EXPECT_GT(std::abs(product), 1e-3);
-      EXPECT_NEAR(slope, product, 1e-6 * (1 + std::abs(product)));
+    expect_slopes(config, batch, plan);
+  }
+}
+
+// The same with all that can be added to an objective: auxiliary losses, [CLS], soft targets, a
+// frozen row, k-mers with N. (The pair classifier's rectifiers have kinks wherever one looks: its
+// gradients are tested by themselves, in tests/backend.)
+TEST_P(ObjectiveTest, GradientsOfAdditionsAreSlopes) {
+  config.head = HeadKind::kKmer;
+  config.cls = !config.causal();
+  config.n_kmers = config.predict_n = true;
+  config.vocabulary = 25 + (config.cls ? 3 : 2);
+  config.freeze_mask_row = GetParam() == ObjectiveKind::kMaskedLanguageModel;
+  config.auxiliary = {{.rank = Rank::kGenus, .kind = AuxiliaryKind::kContrastive, .weight = 0.5},
+                      {.rank = Rank::kGenus, .kind = AuxiliaryKind::kContrastiveOthers},
+                      {.rank = Rank::kGenus, .kind = AuxiliaryKind::kTriplet},
+                      {.rank = Rank::kGenus, .kind = AuxiliaryKind::kCrossEntropy, .classes = 3}};
+  batch = random_batch(config, 9);
+  plan = plan_for(config, batch);
+  for (const AuxiliaryLoss& loss : config.auxiliary) {
+    LabelTargets targets;
+    for (std::int32_t n = 0; n < 9; ++n) targets.labels.push_back(n == 4 ? -1 : n % 3);
+    if (loss.kind == AuxiliaryKind::kContrastiveOthers) {
+      targets.groups = {0, 1, 2, 0, 3, 4, 5, -1, -1};
     }
+    targets.pairs = draw_pairs(targets.labels, 8, 1, 0);
+    targets.count = 8;
+    plan.labels.push_back(targets);
+  }
+  for (const SoftTargets soft : {SoftTargets::kNone, SoftTargets::kHamming}) {
+    config.predict_n = config.predict_n && soft == SoftTargets::kNone;
+    config.soft_targets = soft;
+    if (soft != SoftTargets::kNone) {  // k-mers with N are tokens, but not predicted
+      auto labels = plan.labels;
+      plan = plan_for(config, batch);
+      plan.labels = labels;
+    }
+    expect_slopes(config, batch, plan);
   }
 }
 

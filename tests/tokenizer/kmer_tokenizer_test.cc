@@ -103,7 +103,7 @@ TEST(KmerVocabulary, SpecialTokensShiftTheKmers) {
   EXPECT_EQ(vocabulary.token(3), "AAAA");
   EXPECT_EQ(vocabulary.token(4), "AAAC");
   EXPECT_EQ(vocabulary.token(258), "TTTT");
-  EXPECT_THAT(KmerTokenizer(vocabulary).tokenize("AAAAACGTAAN").ids, ElementsAre(3, 30));
+  EXPECT_THAT(KmerTokenizer(vocabulary).tokenize("AAAAACGTAAN").ids, ElementsAre(2, 3, 30));
   EXPECT_THROW(vocabulary.token(259), InternalError);
 }
 
@@ -113,6 +113,40 @@ TEST(KmerTokenizer, RefusesUnusableSizes) {
   EXPECT_THROW(tokenizer(6, 0), UserError);
   EXPECT_THROW(tokenizer(6, 6, 5), UserError);
   EXPECT_THROW(KmerTokenizer(KmerVocabulary{4, {"[UNK]", "[MASK]"}}), UserError);
+}
+
+TEST(KmerTokenizer, KmersWithNComeAfterTheOthers) {
+  KmerVocabulary vocabulary{3};
+  vocabulary.n_kmers = true;
+  EXPECT_EQ(vocabulary.size(), 2 + 125);
+  // In the order A < C < G < T < N among themselves.
+  std::vector<std::string> with_n;
+  for (const char a : std::string("ACGTN"))
+    for (const char b : std::string("ACGTN"))
+      for (const char c : std::string("ACGTN")) {
+        const std::string kmer{a, b, c};
+        if (kmer.find('N') != std::string::npos) with_n.push_back(kmer);
+      }
+  const KmerTokenizer tokenizer(vocabulary);
+  for (std::size_t i = 0; i < with_n.size(); ++i) {
+    const auto id = static_cast<std::int32_t>(2 + 64 + i);
+    EXPECT_EQ(vocabulary.token(id), with_n[i]);
+    EXPECT_EQ(tokenizer.tokenize(with_n[i] + "AAA").ids.front(), id) << with_n[i];
+  }
+  EXPECT_EQ(tokenizer.tokenize("ACR").ids.front(), KmerVocabulary::kUnknown) << "R is not N";
+  EXPECT_EQ(tokenizer.tokenize("TTT").ids.front(), 2 + 63);
+}
+
+TEST(KmerTokenizer, ClsComesFirst) {
+  const KmerTokenizer tokenizer(KmerVocabulary{3, {"[MASK]", "[UNK]", "[CLS]"}}, 3, 12);
+  const TokenSequence tokens = tokenizer.tokenize("AAATTTNNA");
+  EXPECT_EQ(tokens.ids, (std::vector<std::int32_t>{2, 3, 66, 1}));
+  EXPECT_EQ(tokens.positions, (std::vector<std::int32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(tokenizer.max_tokens(), 5);
+  EXPECT_TRUE(tokenizer.tokenize("AA").ids.empty());
+  const TokenSequence anchored = tokenizer.tokenize_anchored("AAATTT", 3, 0, 12);
+  EXPECT_EQ(anchored.ids, (std::vector<std::int32_t>{2, 3, 66}));
+  EXPECT_EQ(anchored.positions, (std::vector<std::int32_t>{0, 2, 3}));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "formats/model_directory.h"
 #include "pretrain_fixture.h"
 
@@ -74,6 +76,66 @@ TEST_P(ObjectiveTraining, TakesEveryHeadAndInitialisation) {
       EXPECT_GT(metrics(out, "train").back()["gradient_norm"].get<double>(), 0);
     }
   }
+}
+
+class AuxiliaryTraining : public PretrainTest {
+ protected:
+  std::string device() const override { return "cpu"; }
+  Given with_loss(Given changes = {}) const {
+    changes["auxiliary"] = "genus:" + GetParam() + ":0.5,family:cross-entropy:0.1";
+    changes["micro-batch"] = "";
+    changes["balanced-batches"] = "2x4";
+    changes["auxiliary-warmup"] = "0.2";
+    changes["cls"] = "true";
+    changes["max-positions"] = "24";
+    changes["pooling"] = "both";
+    return changes;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, AuxiliaryTraining,
+                         testing::Values("cross-entropy", "contrastive", "contrastive-others",
+                                         "triplet", "pair"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST_P(AuxiliaryTraining, LearnsTheLabelsAndIsResumedToTheSameBits) {
+  set_thread_count(1);
+  const Given longer = with_loss({{"steps", "60"}, {"validate-every", "60"}});
+  EXPECT_EQ(train("whole", longer), PretrainOutcome::kFinished);
+  for (const std::int64_t stop : {2, 13, 44}) {
+    set_thread_count(1 + static_cast<int>(stop % 3));
+    EXPECT_EQ(train("parts", longer, stop), PretrainOutcome::kInterrupted) << stop;
+  }
+  EXPECT_EQ(train("parts", longer), PretrainOutcome::kFinished);
+  expect_same_result("whole", "parts");
+  const std::vector<nlohmann::json> lines = metrics("whole", "train");
+  const std::string key = "genus_" + GetParam();
+  EXPECT_LT(lines.back()[key + "_loss"].get<double>(), lines.front()[key + "_loss"].get<double>());
+  if (GetParam() != "triplet") {  // whose hardest pairs are first drawn together, all alike
+    EXPECT_GT(lines.back()[key + "_accuracy"].get<double>(), 0.9);
+  }
+  EXPECT_TRUE(lines.back().contains("family_cross-entropy_loss"));
+  const ModelConfig config = read_model_description(folder_ / "whole").config;
+  EXPECT_TRUE(config.cls);
+  EXPECT_EQ(config.pooling, Pooling::kBoth);
+  EXPECT_THAT(read_file(folder_ / "whole/report.html"), HasSubstr("Auxiliary loss: " + key));
+}
+
+using AuxiliaryErrors = AuxiliaryTraining;
+INSTANTIATE_TEST_SUITE_P(One, AuxiliaryErrors, testing::Values("contrastive"));
+
+TEST_P(AuxiliaryErrors, SayWhatTheDataLacks) {
+  EXPECT_THAT(error_of("run", {{"auxiliary", "order:cross-entropy:0.1"}}),
+              testing::AllOf(HasSubstr("--auxiliary order: 0 of the"), HasSubstr("of 0 classes")));
+  EXPECT_THAT(error_of("run", {{"auxiliary", "class:cross-entropy:0.1"}}),
+              HasSubstr("of 1 class\n"));
+  EXPECT_THAT(
+      error_of("run", {{"auxiliary", "genus:cross-entropy:0.1"}, {"balanced-batches", "3x4"}}),
+      HasSubstr("only 2 classes of rank genus have two barcodes"));
 }
 
 }  // namespace

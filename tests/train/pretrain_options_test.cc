@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 
 namespace barcodemae {
@@ -59,7 +61,8 @@ TEST(PretrainOptions, EveryFieldSaysItsNameWhenTheValueMakesNoSense) {
     for (const char* text : {"", "nonsense value", "-1", "nan", "inf", "1e400"}) {
       PretrainOptions options;
       const bool free_text = field.name == "splits" || field.name == "anchor" ||
-                             field.name == "marker-code" || field.name == "tokenizer";
+                             field.name == "marker-code" || field.name == "tokenizer" ||
+                             field.name == "auxiliary" || field.name == "balanced-batches";
       if (free_text && *text != '\0') continue;
       try {
         field.parse(options, text);
@@ -90,8 +93,50 @@ TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(error_of({{"preset", "huge"}}), HasSubstr("huge"));
   EXPECT_THAT(error_of({{"objective", "mlm"}, {"decoder-layers", "2"}}),
               HasSubstr("--decoder-layers: --objective mlm has no decoder"));
+  const auto with = [](const std::string& name, const std::string& value) {
+    return error_of({{name, value}});
+  };
+  EXPECT_THAT(with("auxiliary", "genus:supcon:0.1"), HasSubstr("contrastive, contrastive-others"));
+  EXPECT_THAT(with("auxiliary", "tribe:pair:0.1"), HasSubstr("a rank such as genus"));
+  EXPECT_THAT(with("auxiliary", "genus:pair"), HasSubstr("RANK:LOSS:WEIGHT"));
+  EXPECT_THAT(with("auxiliary", "genus:pair:-1"), HasSubstr("RANK:LOSS:WEIGHT"));
+  EXPECT_THAT(with("temperature", "0.1"), HasSubstr("no contrastive loss"));
+  EXPECT_THAT(with("balanced-batches", "16x4"), HasSubstr("no auxiliary loss"));
+  EXPECT_THAT(with("pooling", "cls"), HasSubstr("--cls"));
+  EXPECT_THAT(with("predict-n", "true"), HasSubstr("--tokenize-n"));
+  EXPECT_THAT(with("unmasked-tail", "0.1"), HasSubstr("nothing to learn"));
+  EXPECT_THAT(with("freeze-mask-row", "true"), HasSubstr("never meets [MASK]"));
+  EXPECT_THAT(with("soft-targets", "levenshtein"), HasSubstr("--head kmer"));
+  EXPECT_THAT(error_of({{"objective", "causal"}, {"cls", "true"}}), HasSubstr("--cls"));
+  EXPECT_THAT(error_of({{"random-share", "0.7"}, {"keep-share", "0.7"}}),
+              HasSubstr("more than 1 together"));
+  const std::map<std::string, std::string> triplet = {{"auxiliary", "genus:triplet:1"}};
+  auto small_pieces = triplet, unbalanced = triplet;
+  small_pieces["micro-batch"] = "8";
+  unbalanced["balanced-batches"] = "32x4";
+  EXPECT_THAT(error_of(small_pieces), HasSubstr("needs the whole --batch 64"));
+  EXPECT_THAT(error_of(unbalanced), HasSubstr("more than --batch 64"));
+  EXPECT_EQ(error_of(triplet), "");
   EXPECT_THAT(error_of({{"objective", "causal"}, {"mask-ratio", "0.2"}}),
               HasSubstr("--mask-ratio: --objective causal masks nothing"));
+}
+
+TEST(PretrainOptions, TheMaskRatioTakesItsCourse) {
+  const auto ratio = [](const std::map<std::string, std::string>& given, std::int64_t step) {
+    return resolve_pretrain_options(given).masking_rules(step, 100).ratio;
+  };
+  std::map<std::string, std::string> given = {{"mask-ratio", "0.2"}, {"mask-ratio-final", "0.6"}};
+  EXPECT_DOUBLE_EQ(ratio(given, 0), 0.2);
+  EXPECT_DOUBLE_EQ(ratio(given, 25), 0.3);
+  given["mask-schedule"] = "cosine";
+  EXPECT_NEAR(ratio(given, 25), 0.2 + 0.4 * (1 - std::sqrt(0.5)) / 2, 1e-12);
+  EXPECT_NEAR(ratio(given, 50), 0.4, 1e-12);
+  given["masked-weight"] = "0.9";
+  given["unmasked-tail"] = "0.2";
+  EXPECT_NEAR(ratio(given, 40), 0.4, 1e-12) << "half of the masked part";
+  EXPECT_GT(ratio(given, 79), 0.59);
+  EXPECT_EQ(ratio(given, 80), 0);
+  EXPECT_EQ(resolve_pretrain_options(given).mask_ratio_range(), (std::pair{0.0, 0.6}));
 }
 
 }  // namespace

@@ -29,7 +29,10 @@ inline void write_barcodes(const std::filesystem::path& path, int count) {
     for (char& base : record.sequence) {
       if (random() % 100 == 0) base = "ACGT"[random() % 4];
     }
-    record.label(Rank::kGenus) = "g" + std::to_string(genus);
+    record.label(Rank::kClass) = "Insecta";
+    record.label(Rank::kFamily) = "f" + std::to_string(genus);
+    record.label(Rank::kGenus) = i % 7 == 0 ? "" : "g" + std::to_string(genus);
+    record.label(Rank::kSpecies) = "s" + std::to_string(genus) + std::to_string(i % 3);
     record.split = i % 10 == 0   ? "val"
                    : i % 10 == 1 ? "val_unseen"
                    : i % 10 == 2 ? "train"

@@ -71,6 +71,18 @@ class CpuBackend final : public Backend {
   void mean_pool_forward(View y, View x, const Segments& segments) override;
   void mean_pool_backward(View dx, bool accumulate, View dy, const Segments& segments) override;
 
+  void convert_forward(View y, View x) override;
+  void convert_backward(View dx, bool accumulate, View dy) override;
+  KernelMemory label_loss_memory(View x) const override;
+  void label_loss_forward(View loss, View x, View labels, View groups, double scale,
+                          const LabelLoss& options, Bytes scratch) override;
+  void label_loss_backward(View dx, bool accumulate, double dloss, View x, View labels, View groups,
+                           double scale, const LabelLoss& options, Bytes scratch) override;
+  KernelMemory pair_loss_memory(const PairClassifier& classifier) const override;
+  void pair_loss_forward(View loss, View x, View pairs, double scale,
+                         const PairClassifier& classifier, Bytes scratch) override;
+  void pair_loss_backward(View dx, bool accumulate, double dloss, View x, View pairs, double scale,
+                          const PairClassifier& classifier, Bytes scratch) override;
   void add_forward(View y, View a, View b) override;
 
   KernelMemory cross_entropy_memory(const CrossEntropyHead& head, std::int64_t rows,

@@ -55,11 +55,13 @@ struct ForwardScratch {
   ChunkScratch chunk;
   void* x;        // [rows, H]
   float* logits;  // [rows, C]
+  float* row;     // [C]
 
   ForwardScratch(Carver& carver, std::int64_t width, std::int64_t logit_count, DType type)
       : chunk(carver, width),
         x(carver.take(kChunkRows * width, type)),
-        logits(carver.take<float>(kChunkRows * logit_count)) {}
+        logits(carver.take<float>(kChunkRows * logit_count)),
+        row(carver.take<float>(logit_count)) {}
 };
 
 struct BackwardScratch {
@@ -130,6 +132,40 @@ void gather(const Kernels& kernels, void* destination, View x, const std::int32_
   kernels.dropout_rows({count, x.cols, x.dtype, destination, destination, keep, factor});
 }
 
+// What soft targets change in a chunk that was computed with hard ones. Returns the change of Σ
+// loss.
+double soften(const Kernels& kernels, const CrossEntropyHead& head, const CrossEntropyRows& done,
+              float* row_scratch) {
+  const std::int64_t classes = head.classes, width = done.groups * classes;
+  const auto* soft = static_cast<const float*>(head.soft.data);
+  double change = 0;
+  for (std::int64_t row = 0; row < done.rows; ++row) {
+    void* dlogits = nullptr;
+    if (done.dlogits != nullptr) {
+      dlogits = at(done.dlogits, done.dlogits_type, row * done.dlogits_stride);
+      kernels.convert(row_scratch, DType::kFloat32, dlogits, done.dlogits_type, width);
+    }
+    for (std::int64_t group = 0; group < done.groups; ++group) {
+      const std::int64_t target = done.targets[row * done.groups + group];
+      const float* logits = done.logits + row * done.logits_stride + group * classes;
+      const float* distribution = soft + target * classes;
+      double expected = 0;
+      for (std::int64_t c = 0; c < classes; ++c) {
+        expected += static_cast<double>(distribution[c]) * logits[c];
+      }
+      change += logits[target] - expected;
+      if (dlogits == nullptr) continue;
+      float* d = row_scratch + group * classes;
+      d[target] += done.dscale;
+      for (std::int64_t c = 0; c < classes; ++c) d[c] -= done.dscale * distribution[c];
+    }
+    if (dlogits != nullptr) {
+      kernels.convert(dlogits, done.dlogits_type, row_scratch, DType::kFloat32, width);
+    }
+  }
+  return change;
+}
+
 }  // namespace
 
 KernelMemory CpuBackend::cross_entropy_memory(const CrossEntropyHead& head, std::int64_t,
@@ -192,6 +228,9 @@ void CpuBackend::cross_entropy_forward(View loss, View x, View index, View targe
     }
     const CrossEntropySums sums = kernels_.cross_entropy(entropy);
     shared.sums[chunk] = {sums.loss, static_cast<double>(sums.hits)};
+    if (head.soft.data != nullptr) {
+      shared.sums[chunk].loss += soften(kernels_, head, entropy, scratch.row);
+    }
   });
   ChunkSums total{};
   for (std::int64_t chunk = 0; chunk < chunk_count(scored); ++chunk) {

@@ -135,6 +135,20 @@ void CpuBackend::mean_pool_backward(View dx, bool accumulate, View dy, const Seg
   });
 }
 
+void CpuBackend::convert_forward(View y, View x) {
+  for_row_pieces(y.rows, [&](std::int64_t first, std::int64_t rows) {
+    kernels_.convert(row_of(y, first), y.dtype, row_of(x, first), x.dtype, rows * y.cols);
+  });
+}
+
+void CpuBackend::convert_backward(View dx, bool accumulate, View dy) {
+  if (dx.data == nullptr) return;
+  if (!accumulate) return convert_forward(dx, dy);
+  Buffer converted(dx.bytes());
+  kernels_.convert(converted.data(), dx.dtype, dy.data, dy.dtype, dx.size());
+  kernels_.add(dx.data, dx.data, converted.data(), dx.dtype, dx.size());
+}
+
 void CpuBackend::add_forward(View y, View a, View b) {
   for_row_pieces(y.rows, [&](std::int64_t first, std::int64_t rows) {
     kernels_.add(row_of(y, first), row_of(a, first), row_of(b, first), y.dtype, rows * y.cols);

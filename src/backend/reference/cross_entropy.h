@@ -18,16 +18,20 @@ struct CrossEntropy {
   bool hit = false;  ///< the target is the first of the largest logits
 };
 
-/// Of one softmax over logits[0 … classes − 1], which become the gradient: softmax −
-/// one-hot(target).
-inline CrossEntropy softmax_cross_entropy(std::vector<double>& logits, std::int64_t target) {
+/// Of one softmax over logits[0 … classes − 1], which become the gradient: softmax − the target's
+/// distribution, `soft` [classes] or all on the target.
+template <typename T>
+CrossEntropy softmax_cross_entropy(std::vector<double>& logits, std::int64_t target,
+                                   const T* soft) {
   const auto classes = static_cast<std::int64_t>(logits.size());
   BARCODEMAE_CHECK(target >= 0 && target < classes, "target {} of {} classes", target, classes);
   const auto place = static_cast<std::size_t>(target);
   const bool hit = std::max_element(logits.begin(), logits.end()) - logits.begin() == target;
-  const double logit = logits[place];
+  double logit = soft == nullptr ? logits[place] : 0;  // the expected one
+  for (std::size_t i = 0; soft != nullptr && i < logits.size(); ++i) logit += soft[i] * logits[i];
   const double loss = softmax(logits.data(), classes) - logit;
-  logits[place] -= 1;
+  if (soft == nullptr) logits[place] -= 1;
+  for (std::size_t i = 0; soft != nullptr && i < logits.size(); ++i) logits[i] -= soft[i];
   return {loss, hit};
 }
 
@@ -67,6 +71,12 @@ struct ScoredRows {
   }
 };
 
+/// The distribution of a target; null: all on it.
+template <typename T>
+const T* soft_row(const CrossEntropyHead& head, std::int32_t target) {
+  return head.soft.data == nullptr ? nullptr : checked_row(typed<const T>(head.soft), target);
+}
+
 /// Calls body(row, first logit of the group, target, logits of the group).
 template <typename T, typename Body>
 void for_each_softmax(Matrix<const T> logits, Matrix<const std::int32_t> targets, int classes,
@@ -97,7 +107,8 @@ void cross_entropy_forward(T* loss, Input<T> x, Index index, Matrix<const std::i
   std::vector<bool> hit(static_cast<std::size_t>(index.rows), true);
   for_each_softmax<T>(kept.logits, targets, head.classes,
                       [&](std::int64_t row, std::int64_t, std::int32_t target, auto& group) {
-                        const CrossEntropy result = softmax_cross_entropy(group, target);
+                        const CrossEntropy result =
+                            softmax_cross_entropy(group, target, soft_row<T>(head, target));
                         sum += result.loss;
                         if (!result.hit) hit[static_cast<std::size_t>(row)] = false;
                       });
@@ -116,7 +127,7 @@ void cross_entropy_backward(Matrix<T> dx, bool accumulate, double dloss, Input<T
   const ScoredRows scored(index, segments);
   for_each_softmax<T>(kept.logits, targets, head.classes,
                       [&](std::int64_t row, std::int64_t first, std::int32_t target, auto& group) {
-                        softmax_cross_entropy(group, target);
+                        softmax_cross_entropy(group, target, soft_row<T>(head, target));
                         for (std::size_t i = 0; i < group.size(); ++i) {
                           d.logits[row][first + static_cast<std::int64_t>(i)] =
                               static_cast<T>(dloss * scale * group[i]);

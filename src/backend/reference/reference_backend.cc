@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backend/reference/reference_backend.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -9,6 +10,7 @@
 #include "backend/reference/cross_entropy.h"
 #include "backend/reference/embed.h"
 #include "backend/reference/feed_forward_block.h"
+#include "backend/reference/label_loss.h"
 #include "base/error.h"
 #include "base/machine.h"
 
@@ -203,6 +205,56 @@ class ReferenceBackend final : public Backend {
 
   void add_forward(View y, View a, View b) override {
     with_type(y.dtype, [&]<typename T>(T) { add(typed<T>(y), typed<T>(a), typed<T>(b)); });
+  }
+
+  void convert_forward(View y, View x) override {
+    with_type(y.dtype,
+              [&]<typename T>(T) { std::copy_n(typed<T>(x).data, x.size(), typed<T>(y).data); });
+  }
+  void convert_backward(View dx, bool accumulate, View dy) override {
+    with_type(dx.dtype, [&]<typename T>(T) {
+      for (std::int64_t i = 0; i < dx.size(); ++i) {
+        T& d = typed<T>(dx).data[i];
+        d = typed<T>(dy).data[i] + (accumulate ? d : T{0});
+      }
+    });
+  }
+
+  KernelMemory label_loss_memory(View x) const override {
+    return reference::label_loss_memory(x.rows, x.cols);
+  }
+  void label_loss_forward(View loss, View x, View labels, View groups, double scale,
+                          const LabelLoss& options, Bytes scratch) override {
+    with_type(x.dtype, [&]<typename T>(T) {
+      reference::label_loss_forward<T>(loss, x, labels, groups, scale, options, scratch);
+    });
+  }
+  void label_loss_backward(View dx, bool accumulate, double dloss, View x, View labels, View groups,
+                           double scale, const LabelLoss& options, Bytes scratch) override {
+    with_type(x.dtype, [&]<typename T>(T) {
+      reference::label_loss_backward<T>(dx, accumulate, dloss * scale, x, labels, groups, options,
+                                        scratch);
+    });
+  }
+
+  KernelMemory pair_loss_memory(const PairClassifier& classifier) const override {
+    return reference::pair_loss_memory(classifier);
+  }
+  void pair_loss_forward(View loss, View x, View pairs, double scale,
+                         const PairClassifier& classifier, Bytes scratch) override {
+    with_type(x.dtype, [&]<typename T>(T) {
+      reference::pair_loss_forward<T>(typed<T>(loss).data, typed<T>(x),
+                                      typed<const std::int32_t>(pairs), scale, classifier,
+                                      Workspace(scratch));
+    });
+  }
+  void pair_loss_backward(View dx, bool accumulate, double dloss, View x, View pairs, double scale,
+                          const PairClassifier& classifier, Bytes scratch) override {
+    with_type(x.dtype, [&]<typename T>(T) {
+      reference::pair_loss_backward<T>(typed<T>(dx), accumulate, dloss * scale, typed<T>(x),
+                                       typed<const std::int32_t>(pairs), classifier,
+                                       Workspace(scratch));
+    });
   }
 
   KernelMemory cross_entropy_memory(const CrossEntropyHead& head, std::int64_t, std::int64_t scored,
