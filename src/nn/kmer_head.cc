@@ -86,6 +86,8 @@ class KmerHead::Table {
 
 KmerHead::~KmerHead() = default;
 
+std::size_t KmerHead::table_bytes() const { return soft_ ? soft_->view().bytes() : 0; }
+
 KmerHead::KmerHead(Parameters& parameters, const ModelConfig& config)
     : config_(config), parameters_(&parameters) {
   const int logits = config.head == HeadKind::kKmer ? config.predicted_kmers() : 4 * config.k;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,6 +35,9 @@ class KmerHead {
   LossTerm score(Context& context, const std::string& name, double weight, Tensor x,
                  const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& ids,
                  std::int64_t global_count, const Segments& segments) const;
+
+  /// What soft targets take on the device, beside the parameters.
+  std::size_t table_bytes() const;
 
  private:
   class Table;

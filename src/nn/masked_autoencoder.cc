@@ -41,6 +41,7 @@ int declare_mask_vector(Parameters& parameters, const ModelConfig& config) {
 
 std::vector<TransformerLayer> declare_layers(Parameters& parameters, const ModelConfig& config) {
   std::vector<TransformerLayer> layers;
+  layers.reserve(static_cast<std::size_t>(config.decoder.layers));
   for (int i = 0; i < config.decoder.layers; ++i) {
     layers.emplace_back(
         parameters, fmt::format("decoder.encoder.layer.{}.", i), config.decoder,

@@ -57,6 +57,9 @@ class Objective {
   /// Last hidden states of the tokens that the encoder sees, [encoder rows, H].
   Tensor encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
 
+  /// Memory that the objective holds beside parameters and activations.
+  std::size_t table_bytes() const { return head().table_bytes(); }
+
   const Encoder& encoder() const { return encoder_; }
   const ModelConfig& config() const { return encoder_.config(); }
 

@@ -66,6 +66,7 @@ void Learner::reserve_memory(int max_tokens) {
   const auto sharing = static_cast<std::size_t>(communicator_.processes_on_machine());
   const std::size_t available = available_memory_bytes() / sharing;
   plan_ = parameter_memory(parameters_, activation_);
+  plan_.compute_copies += model_->table_bytes();
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   parameters_.allocate(/*training=*/true);
   const std::pair<double, double> range = options_.mask_ratio_range();

@@ -22,7 +22,7 @@ namespace barcodemae {
 /// Bytes a training needs, planned before its first step.
 struct MemoryPlan {
   std::size_t weights = 0, gradients = 0, moments = 0;
-  std::size_t compute_copies = 0;  ///< what the backend keeps beside the weights, at most
+  std::size_t compute_copies = 0;  ///< what is kept beside the weights, at most
   std::size_t activations = 0;     ///< of the worst micro-batch, forward and backward
   std::size_t checkpoint = 0;      ///< one of weights and moments at a time, on its way to a file
   std::size_t total() const {

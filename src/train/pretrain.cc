@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "barcodemae_version.h"
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
@@ -28,6 +29,19 @@ std::string profile_fingerprint(const SequenceCoder& coder) {
   if (coder.profile) fingerprint.add(coder.profile->to_json());
   if (coder.bpe) fingerprint.add(write_bpe_json(coder.bpe->vocabulary()));
   return fingerprint.hex();
+}
+
+/// The labels of auxiliary losses by rank, in the order of their numbers.
+std::string labels_json(const TrainingData& data) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [rank, labels] : data.labels_of_rank) {
+    nlohmann::ordered_json& names = json[to_string(rank)] = nlohmann::ordered_json::array();
+    for (std::size_t label = 0; label < labels.of_label.size(); ++label) {
+      if (labels.of_label[label] < 0) continue;
+      names.push_back(data.dataset.label_name(rank, static_cast<std::int32_t>(label)));
+    }
+  }
+  return json.dump(1) + "\n";
 }
 
 /// The number of steps and what follows from it, for a run that begins now.
@@ -154,6 +168,9 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
     if (writable != nullptr) {
       // Before run.json is there: what lies there now would then pass for this run's.
       CheckpointStore(writable->checkpoints(), run_fingerprint(run)).clear();
+      if (!data.labels_of_rank.empty()) {
+        write_file_atomically(out / "labels.json", labels_json(data));
+      }
       writable->write(run);
     }
   }

@@ -102,6 +102,12 @@ TEST(BadOption, IsNamed) {
     expect_refused({"pretrain", data, "--out", folder / "run", "--preset", "tiny", option, value},
                    named.empty() ? option : named);
   };
+  pretrain("--objective", "bert");
+  pretrain("--auxiliary", "genus:cross-entropy");
+  // All barcodes are of one genus, and none has a family.
+  pretrain("--auxiliary", "genus:contrastive:0.1", "of 1 class\n");
+  pretrain("--auxiliary", "family:cross-entropy:0.1", "of 0 classes");
+  expect_refused({"embed", kModel, data, "--out", folder / "x.npy", "--pooling", "cls"}, "--cls");
   pretrain("--steps", "0");
   pretrain("--steps", "-3");
   pretrain("--batch", "0");

@@ -119,6 +119,9 @@ TEST_P(AuxiliaryTraining, LearnsTheLabelsAndIsResumedToTheSameBits) {
     EXPECT_GT(lines.back()[key + "_accuracy"].get<double>(), 0.9);
   }
   EXPECT_TRUE(lines.back().contains("family_cross-entropy_loss"));
+  const auto labels = nlohmann::json::parse(read_file(folder_ / "whole/labels.json"));
+  EXPECT_THAT(labels["genus"], testing::UnorderedElementsAre("g0", "g1"));
+  EXPECT_EQ(labels["family"].size(), 2u);
   const ModelConfig config = read_model_description(folder_ / "whole").config;
   EXPECT_TRUE(config.cls);
   EXPECT_EQ(config.pooling, Pooling::kBoth);
