@@ -218,7 +218,8 @@ std::vector<PretrainField> make_fields() {
 
   table.group("Model");
   table.text("tokenizer", FIELD(tokenizer), "FILE",
-             "tokenizer.json of byte pairs instead of k-mers; needs --anchor none");
+             "tokenizer.json of byte pairs instead of k-mers; needs --anchor none")
+      .added_later = true;
   table.integer("k", FIELD(model.k), 1, 10,
                 "Bases in a k-mer; with --tokenizer, frame offsets to draw from");
   table.integer("stride", FIELD(stride), 0, 660, "Bases from one k-mer to the next; 0: k");

@@ -54,7 +54,7 @@ TEST_F(Import, EncoderOfAMaskedAutoencoder) {
 TEST_F(Import, MaskedLanguageModelWithItsHead) {
   const ForeignModel model = import_model(kGolden + "transformer.pt", folder());
   EXPECT_EQ(model.pretraining(), Pretraining::kHead);
-  EXPECT_EQ(model.description().training.at("objective"), "\"mlm\"");
+  EXPECT_EQ(model.description().config.objective, ObjectiveKind::kMaskedLanguageModel);
   const std::vector<float> hidden = hidden_states(folder(), golden_ids());
   expect_near(hidden, expected("transformer.hidden", kTokens, kWidth));
   expect_near(logits(folder(), hidden, kLabels), expected("transformer.logits", kTokens, kLabels));
