@@ -113,6 +113,8 @@ TEST_F(Import, SaysWhatIsMissingOrWrong) {
   EXPECT_THAT(
       refusal(classifier.string(), {.k = 3, .stride = {}, .max_bases = {}, .tokenizer = {}}),
       HasSubstr("a vocabulary of 2-mers, but --k is 3"));
+  std::ofstream(classifier / "vocab.txt", std::ios::app) << "<CLS>\n";
+  EXPECT_THAT(refusal(classifier.string()), HasSubstr("[CLS] token before every sequence"));
   fs::remove(classifier / "vocab.txt");
   EXPECT_THAT(refusal(classifier.string()), HasSubstr("Give --k"));
   EXPECT_THAT(
