@@ -158,6 +158,8 @@ TEST_F(Import, ConfigOfAnotherModelIsRefused) {
   EXPECT_THAT(refusal_with("num_attention_heads", 5), HasSubstr("heads is 5"));
   EXPECT_THAT(refusal_with("vocab_size", 19), HasSubstr("has 19 words"));
   EXPECT_EQ(refusal_with("num_labels", 16), "imported");
+  EXPECT_EQ(refusal_with("is_decoder", true), "imported");
+  EXPECT_TRUE(read_model_description(folder("refused")).config.causal());
 }
 
 }  // namespace
