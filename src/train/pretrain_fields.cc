@@ -352,6 +352,8 @@ std::vector<PretrainField> make_fields() {
   return fields;
 }
 
+#undef FIELD
+
 }  // namespace
 
 nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field) {

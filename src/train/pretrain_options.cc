@@ -21,26 +21,34 @@
 namespace barcodemae {
 namespace {
 
-#undef FIELD
-
-/// Options that say nothing under an objective, and why.
+/// Options that say nothing beside the others, and why.
 void refuse_idle_options(const std::map<std::string, std::string>& given,
-                         const ModelConfig& model) {
+                         const PretrainOptions& options) {
+  const ModelConfig& model = options.model;
   const auto refuse = [&](std::initializer_list<const char*> names, const std::string& reason) {
     for (const char* name : names) {
       if (given.count(name) == 0) continue;
-      throw UserError("--{}: --objective {} {}\nLeave the option out.", name,
-                      to_string(model.objective), reason);
+      throw UserError("--{}: {}\nLeave the option out.", name, reason);
     }
   };
+  const std::string objective = fmt::format("--objective {}", to_string(model.objective));
   if (!model.has_decoder()) {
     refuse({"decoder-width", "decoder-layers", "decoder-heads", "decoder-feed-forward"},
-           "has no decoder");
+           objective + " has no decoder");
   }
   if (model.causal()) {
     refuse({"mask-ratio", "masking", "masked-weight", "random-share", "keep-share", "mask-span",
             "mask-ratio-final", "mask-schedule", "unmasked-tail"},
-           "masks nothing");
+           objective + " masks nothing");
+  }
+  if (options.mask_ratio_final == 0) {
+    refuse({"mask-schedule"}, "without --mask-ratio-final the ratio stays as it is");
+  }
+  if (model.soft_targets == SoftTargets::kNone) {
+    refuse({"soft-sharpness"}, "there are no --soft-targets");
+  }
+  if (!options.tokenizer.empty()) {
+    refuse({"stride", "max-bases"}, "byte pairs are cut at --max-positions, and have no stride");
   }
 }
 
@@ -76,6 +84,10 @@ void resolve_auxiliary(const std::map<std::string, std::string>& given, Pretrain
     loss.kind = *kind;
     if (options.temperature > 0) loss.temperature = options.temperature;
     if (options.margin > 0) loss.margin = options.margin;
+    for (const AuxiliaryLoss& other : options.model.auxiliary) {
+      if (auxiliary_name(other) != auxiliary_name(loss)) continue;
+      throw UserError("--auxiliary {}: the same loss is there already\nGive it one weight.", text);
+    }
     options.model.auxiliary.push_back(loss);
   }
   const std::vector<AuxiliaryLoss>& losses = options.model.auxiliary;
@@ -224,7 +236,7 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
   resolve_duration(given, options);
 
   ModelConfig& model = options.model;
-  refuse_idle_options(given, model);
+  refuse_idle_options(given, options);
   if (!model.has_decoder())
     model.decoder = {.width = 0, .layers = 0, .heads = 0, .feed_forward = 0};
   if (model.has_decoder()) {
