@@ -225,7 +225,7 @@ std::string LinearResult::to_text() const {
       format_count(train_count), train, format_count(classes), format_count(test_count), test);
   text += probe.patience > 0
               ? fmt::format("Stopped and chosen on {} ({})\n", format_count(val_count), val)
-              : fmt::format("{} epochs, whatever {} ({}) says\n", probe.epochs,
+              : fmt::format("{} epochs, not stopped by {} ({})\n", probe.epochs,
                             format_count(val_count), val);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;
