@@ -2,7 +2,6 @@
 // 128-bit content hashes (XXH3), for caches and for recognising data and models; not for security.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -32,7 +31,10 @@ class Fingerprint {
 /// The same as two numbers, at once: for tables of many short texts.
 struct Hash128 {
   std::uint64_t low = 0, high = 0;
-  friend auto operator<=>(const Hash128&, const Hash128&) = default;
+  bool operator==(const Hash128& other) const = default;
+  bool operator<(const Hash128& other) const {
+    return low < other.low || (low == other.low && high < other.high);
+  }
 };
 Hash128 hash_128(std::string_view text);
 

@@ -136,6 +136,7 @@ std::vector<float> token_log_frequencies(const Dataset& data, const SequenceCode
   const auto total =
       static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
   std::vector<float> logs;
+  logs.reserve(counts.size());
   for (const std::int64_t count : counts)
     logs.push_back(static_cast<float>(std::log(static_cast<double>(count) / total)));
   return logs;

@@ -23,6 +23,7 @@ std::string cell(std::string_view text) {
 
 std::vector<std::string> label_names(const Dataset& data, Rank rank) {
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(data.label_count(rank)));
   for (std::int32_t label = 0; label < data.label_count(rank); ++label) {
     names.push_back(data.label_name(rank, label));
   }

@@ -71,11 +71,11 @@ struct KnnOptions {
 /// is a key's, or there are fewer keys than neighbours. Collective: each process embeds its share
 /// of the records and answers its share of the queries; all get the same result, which does not
 /// depend on how many there are.
-KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data,
+KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data_file,
                        const KnnOptions& options, Communicator& communicator);
 
 /// The same for embeddings made elsewhere, without baselines.
-KnnResult evaluate_knn(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
+KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& query_files,
                        const KnnOptions& options, Communicator& communicator);
 
 }  // namespace barcodemae

@@ -156,6 +156,7 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
   content.anchored = own.boolean("anchored");
   if (own.has("objective")) {  // older files do not say: mae
     std::vector<std::string> names;
+    names.reserve(kObjectives.size());
     for (const ObjectiveKind objective : kObjectives) names.emplace_back(to_string(objective));
     config.objective = kObjectives[static_cast<std::size_t>(choice(own, "objective", names))];
   }

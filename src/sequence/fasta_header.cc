@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sequence/fasta_header.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -213,7 +215,7 @@ bool parse_lineage(std::string_view header, Record& record) {
     const std::string species = with_spaces(taxon);
     const bool alone = is_epithet(species) && !genus.empty();
     if (!names_no_species(species)) {
-      set_label(record, Rank::kSpecies, alone ? genus + " " + species : species);
+      set_label(record, Rank::kSpecies, alone ? fmt::format("{} {}", genus, species) : species);
     }
   }
   return true;
