@@ -13,8 +13,10 @@ namespace barcodemae {
 
 inline const std::string kClusteringGolden = BARCODEMAE_TEST_DATA "/golden/clustering/";
 
-inline nlohmann::json clustering_golden() {
-  return nlohmann::json::parse(std::ifstream(kClusteringGolden + "golden.json"));
+inline const nlohmann::json& clustering_golden() {
+  static const auto golden =
+      nlohmann::json::parse(std::ifstream(kClusteringGolden + "golden.json"));
+  return golden;
 }
 inline Matrix clustering_points() { return read_npy(kClusteringGolden + "points.npy"); }
 

@@ -118,7 +118,7 @@ void expect_our_values(const ModelDescription& description) {
       const std::string number = std::to_string(i);
       const auto bytes = results.bytes("ids." + number);
       std::vector<std::int32_t> ids(bytes.size() / sizeof(std::int32_t));
-      std::memcpy(ids.data(), bytes.data(), bytes.size());
+      if (!bytes.empty()) std::memcpy(ids.data(), bytes.data(), bytes.size());
       // Of nothing, transformers makes a [CLS] all the same.
       if (expected[i].ids.empty() && description.config.cls) continue;
       ASSERT_EQ(ids, expected[i].ids) << inputs[i];

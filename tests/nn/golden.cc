@@ -49,7 +49,7 @@ Golden::Golden(const std::string& name)
 std::vector<std::int32_t> Golden::integers(const std::string& name) const {
   const auto bytes = file.bytes(name);
   std::vector<std::int32_t> values(bytes.size() / sizeof(std::int32_t));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
 }
 
