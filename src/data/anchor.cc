@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_content.h"
 #include "base/log.h"
 #include "base/progress.h"
 
@@ -34,12 +33,11 @@ std::string describe(const MarkerProfile& profile) {
 }
 
 MarkerProfile read_profile(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(file)) {
+  const std::optional<std::string> text = file_content(file);
+  if (!text) {
     throw UserError("--anchor {}: cannot read this file.\nGive auto, none or a marker.json.", file);
   }
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  return MarkerProfile::from_json(text, file);
+  return MarkerProfile::from_json(*text, file);
 }
 
 }  // namespace

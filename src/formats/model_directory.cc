@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <set>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_content.h"
 #include "base/fingerprint.h"
 #include "formats/bpe_json.h"
 #include "formats/config_json.h"
@@ -121,12 +121,11 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
 ModelDescription read_model_description(const fs::path& directory) {
   const auto read = [&](const char* name) {
     const std::string path = (directory / name).string();
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream || fs::is_directory(path)) {
+    std::optional<std::string> content = file_content(path);
+    if (!content) {
       throw UserError("{}: missing or not readable\nCopy the whole model folder.", path);
     }
-    std::string content{std::istreambuf_iterator<char>(stream), {}};
-    return content;
+    return *content;
   };
   std::error_code ignored;
   DescriptionFiles files{read("config.json"), read("tokenizer.json"), std::nullopt};

@@ -3,9 +3,9 @@
 
 #include <array>
 #include <fstream>
-#include <iterator>
 
 #include "base/error.h"
+#include "base/file_content.h"
 #include "formats/json.h"
 #include "interop/torch_file.h"
 
@@ -59,10 +59,8 @@ nlohmann::json plain(const Pickle& pickle, Pickle::Id id) {
 }
 
 std::optional<std::string> read_text(const fs::path& path) {
-  std::ifstream stream(path, std::ios::binary);
   std::error_code ignored;
-  if (!stream || !fs::is_regular_file(path, ignored)) return std::nullopt;
-  return std::string{std::istreambuf_iterator<char>(stream), {}};
+  return fs::is_regular_file(path, ignored) ? file_content(path) : std::nullopt;
 }
 
 void read_tokenizer_files(const fs::path& folder, CheckpointFacts& facts) {

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <numeric>
 #include <sstream>
 
 #include "base/error.h"
+#include "base/file_content.h"
 #include "formats/bpe_json.h"
 #include "formats/json.h"
 
@@ -163,10 +162,8 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
     std::error_code ignored;
     if (fs::is_directory(path, ignored)) path /= "tokenizer.json";
     source = path.string();
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream || fs::is_directory(path, ignored))
-      throw UserError("--tokenizer {}: cannot be read", source);
-    json = std::string{std::istreambuf_iterator<char>(stream), {}};
+    json = file_content(path);
+    if (!json) throw UserError("--tokenizer {}: cannot be read", source);
   }
   const bool trained_on_bpe = facts.run.value("tokenizer", nlohmann::json()) == "bpe";
   if (trained_on_bpe && !json)

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 
@@ -20,12 +19,6 @@ RowSubset subset_of(Context& context, const PackedBatch& batch,
   }
   return {context.upload(rows),
           make_segments(context, begins, batch.records, take(batch.positions, rows))};
-}
-
-std::vector<std::int32_t> counted(std::size_t count) {
-  std::vector<std::int32_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
 }
 
 // What nn.Linear does by itself, bias too; the reference leaves the projection so.
@@ -77,7 +70,7 @@ std::vector<LossTerm> MaskedAutoencoder::predict(Context& context, Tensor hidden
     const RowSubset masked = subset_of(context, batch, plan.masked_rows);
     const Tensor decoded = decode(context, hidden, plan, segments, &masked);
     const LossTerm term =
-        head_.score(context, "masked", 1, decoded, counted(plan.masked_rows.size()),
+        head_.score(context, "masked", 1, decoded, first_rows(masked.segments.rows()),
                     take(batch.ids, plan.masked_rows), counts.masked, masked.segments);
     context.discard(decoded);
     return {term};

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "base/error.h"
 
@@ -39,12 +38,6 @@ PackedBatch full_batch(const WorstBatch& batch, std::int32_t id) {
   packed.positions.assign(static_cast<std::size_t>(total), 0);
   packed.records.assign(static_cast<std::size_t>(batch.sequences), 0);
   return packed;
-}
-
-std::vector<std::int32_t> first_rows(std::int64_t count) {
-  std::vector<std::int32_t> rows(static_cast<std::size_t>(count));
-  std::iota(rows.begin(), rows.end(), 0);
-  return rows;
 }
 
 // A bound for all plans rather than a plan: many masked and many visible tokens at once.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "nn/objective.h"
 
+#include <numeric>
+
 #include "base/error.h"
 #include "nn/causal_language_model.h"
 #include "nn/masked_autoencoder.h"
@@ -16,6 +18,12 @@ std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
   return taken;
 }
 
+std::vector<std::int32_t> first_rows(std::int64_t count) {
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
 void Objective::initialise(Parameters& parameters, std::uint64_t seed,
                            const std::vector<float>& site_log_frequencies) const {
   encoder_.initialise(parameters, seed);
@@ -26,11 +34,12 @@ std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch&
                                             const MaskingPlan& plan, const GlobalCounts& counts,
                                             const LossWeights& weights) const {
   BARCODEMAE_CHECK(weights.masked >= 0 && weights.masked <= 1, "masked weight {}", weights.masked);
-  const Tensor hidden = encode(context, batch, plan);
+  const Segments seen = seen_segments(context, batch, plan);
+  const Tensor hidden = encode(context, batch, plan, seen);
   std::vector<LossTerm> auxiliary;
   if (!auxiliary_.empty() && weights.auxiliary > 0) {
-    const Tensor features = encoder_.pool(context, hidden, seen_segments(context, batch, plan),
-                                          config().cls ? Pooling::kCls : Pooling::kMean);
+    const Tensor features =
+        encoder_.pool(context, hidden, seen, config().cls ? Pooling::kCls : Pooling::kMean);
     auxiliary = auxiliary_.score(context, features, batch.records, plan.labels, counts.auxiliary,
                                  weights.auxiliary);
   }
@@ -49,8 +58,12 @@ Segments Objective::seen_segments(Context& context, const PackedBatch& batch,
 
 Tensor Objective::encode(Context& context, const PackedBatch& batch,
                          const MaskingPlan& plan) const {
-  return encoder_(context, context.upload(take(plan.seen_ids(batch), plan.encoder_rows)),
-                  seen_segments(context, batch, plan));
+  return encode(context, batch, plan, seen_segments(context, batch, plan));
+}
+
+Tensor Objective::encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan,
+                         const Segments& seen) const {
+  return encoder_(context, context.upload(take(plan.seen_ids(batch), plan.encoder_rows)), seen);
 }
 
 std::vector<LossTerm> Objective::score_masked_and_visible(

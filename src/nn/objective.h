@@ -81,6 +81,8 @@ class Objective {
                                                  const Segments& segments) const;
 
  private:
+  Tensor encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan,
+                const Segments& seen) const;
   Segments seen_segments(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
 
   Encoder encoder_;
@@ -93,5 +95,7 @@ std::unique_ptr<Objective> make_objective(Parameters& parameters, const ModelCon
 /// values[rows[i]]
 std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
                                const std::vector<std::int32_t>& rows);
+/// 0, 1, …, count − 1
+std::vector<std::int32_t> first_rows(std::int64_t count);
 
 }  // namespace barcodemae

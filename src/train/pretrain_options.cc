@@ -3,9 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <numbers>
 #include <optional>
 #include <sstream>
@@ -13,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_content.h"
 #include "formats/bpe_json.h"
 #include "nn/presets.h"
 #include "tokenizer/kmer_tokenizer.h"
@@ -291,12 +289,9 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
 
 std::shared_ptr<const BpeTokenizer> training_bpe(const PretrainOptions& options) {
   if (options.tokenizer.empty()) return nullptr;
-  std::ifstream stream(options.tokenizer, std::ios::binary);
-  std::error_code ignored;
-  if (!stream || std::filesystem::is_directory(options.tokenizer, ignored))
-    throw UserError("--tokenizer {}: cannot be read", options.tokenizer);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  BpeFile file = read_bpe_json(text, options.tokenizer);
+  const std::optional<std::string> text = file_content(options.tokenizer);
+  if (!text) throw UserError("--tokenizer {}: cannot be read", options.tokenizer);
+  BpeFile file = read_bpe_json(*text, options.tokenizer);
   return std::make_shared<const BpeTokenizer>(std::move(file.vocabulary),
                                               options.model.max_positions);
 }

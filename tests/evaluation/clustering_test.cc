@@ -3,26 +3,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/random.h"
-#include "communication/single_process.h"
-#include "formats/npy.h"
+#include "embedding_files_test.h"
 
 namespace barcodemae {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-class ClustersOfEmbeddings : public testing::Test {
+class ClustersOfEmbeddings : public EmbeddingFilesTest {
  protected:
   void SetUp() override {
-    fs::create_directories(folder_);
     // Three directions, 20 vectors near each; the last one has no label.
     Matrix vectors{60, 4, {}};
     std::string labels = "id\tbin_uri\n";
@@ -37,28 +32,12 @@ class ClustersOfEmbeddings : public testing::Test {
     files_ = files("c", vectors, labels);
     options_.umap.components = 3;
   }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  EmbeddingFiles files(const std::string& name, const Matrix& vectors, const std::string& labels) {
-    const EmbeddingFiles made{folder_ / (name + ".npy"), folder_ / (name + ".tsv")};
-    write_npy(made.vectors, vectors);
-    std::ofstream(made.labels) << labels;
-    return made;
-  }
   std::string refusal(const EmbeddingFiles& files, const ClusteringOptions& options) {
-    try {
-      evaluate_clustering(files, options, alone_);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
+    return message_of([&] { evaluate_clustering(files, options, alone_); });
   }
 
-  SingleProcess alone_;
   EmbeddingFiles files_;
   ClusteringOptions options_;
-  fs::path folder_ =
-      fs::temp_directory_path() / ("barcodemae_clusters_" + std::to_string(::getpid()));
 };
 
 TEST_F(ClustersOfEmbeddings, BringLabelsBackWithAndWithoutUmap) {

@@ -3,47 +3,26 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "communication/single_process.h"
+#include "embedding_files_test.h"
 #include "evaluation/label_table.h"
-#include "formats/npy.h"
 
 namespace barcodemae {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class EmbeddingsMadeElsewhere : public testing::Test {
+class EmbeddingsMadeElsewhere : public EmbeddingFilesTest {
  protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  EmbeddingFiles files(const std::string& name, const Matrix& vectors, const std::string& labels) {
-    const EmbeddingFiles made{folder_ / (name + ".npy"), folder_ / (name + ".tsv")};
-    write_npy(made.vectors, vectors);
-    std::ofstream(made.labels) << labels;
-    return made;
-  }
   std::string refusal(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
                       const KnnOptions& options = {}) {
-    try {
-      evaluate_knn(keys, queries, options, alone_);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
+    return message_of([&] { evaluate_knn(keys, queries, options, alone_); });
   }
-
-  SingleProcess alone_;
-  fs::path folder_ = fs::temp_directory_path() / ("barcodemae_knn_" + std::to_string(::getpid()));
 };
 
 TEST_F(EmbeddingsMadeElsewhere, AreSearchedAndScored) {

@@ -3,33 +3,20 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/random.h"
-#include "communication/single_process.h"
-#include "formats/npy.h"
+#include "embedding_files_test.h"
 
 namespace barcodemae {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-class LinearProbeOfFiles : public testing::Test {
+class LinearProbeOfFiles : public EmbeddingFilesTest {
  protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  EmbeddingFiles files(const std::string& name, const Matrix& vectors, const std::string& labels) {
-    const EmbeddingFiles made{folder_ / (name + ".npy"), folder_ / (name + ".tsv")};
-    write_npy(made.vectors, vectors);
-    std::ofstream(made.labels) << labels;
-    return made;
-  }
   /// Points around the corners of a triangle.
   EmbeddingFiles triangle(const std::string& name, int rows, std::uint32_t seed) {
     Matrix vectors{rows, 2, {}};
@@ -44,17 +31,10 @@ class LinearProbeOfFiles : public testing::Test {
     return files(name, vectors, labels);
   }
   std::string refusal(const LinearFiles& files) {
-    try {
-      evaluate_linear(files, options_, alone_);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
+    return message_of([&] { evaluate_linear(files, options_, alone_); });
   }
 
   LinearOptions options_;
-  SingleProcess alone_;
-  fs::path folder_ = fs::temp_directory_path() / ("barcodemae_lin_" + std::to_string(::getpid()));
 };
 
 TEST_F(LinearProbeOfFiles, ChoosesTheLearningRateOnValAndScoresTest) {

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +16,7 @@
 #include "formats/model_directory.h"
 #include "formats/safetensors.h"
 #include "nn/encoder.h"
+#include "temporary_folder.h"
 #include "tiny_model.h"
 
 namespace barcodemae {
@@ -88,14 +88,12 @@ void expect_our_values(const ModelDescription& description) {
   expected.push_back({{2, 65, 1, 30}, {3, 4, 17, 63}});
   inputs.push_back({{"ids", expected.back().ids}, {"positions", expected.back().positions}});
 
-  const fs::path folder =
-      fs::path(testing::TempDir()) / fmt::format("barcodemae_transformers_{}", ::getpid());
+  const TemporaryFolder folder;
   const std::pair<fs::path, WeightType> models[] = {{folder / "float32", WeightType::kFloat32},
                                                     {folder / "bfloat16", WeightType::kBFloat16}};
-  fs::remove_all(folder);
   std::string command =
       fmt::format("HF_HUB_OFFLINE=1 {} {}/inference/transformers_parity.py {}/inputs.json",
-                  python(), BARCODEMAE_TEST_DATA, folder.string());
+                  python(), BARCODEMAE_TEST_DATA, folder.path().string());
   for (const auto& [model, type] : models) {
     fs::create_directories(model);
     write_model(model, description, parameters, false, type);
@@ -103,12 +101,10 @@ void expect_our_values(const ModelDescription& description) {
   }
   std::ofstream(folder / "inputs.json") << inputs;
   const int code = exit_code(command);
-  if (code == kPackageMissing || code == 127) {
-    fs::remove_all(folder);
+  if (code == kPackageMissing || code == 127)
     GTEST_SKIP()
         << "skipped: " << python()
         << " has no torch, transformers and safetensors; set BARCODEMAE_PYTHON to one that has";
-  }
   ASSERT_EQ(code, 0) << command;
 
   for (const auto& [model, type] : models) {
@@ -131,7 +127,6 @@ void expect_our_values(const ModelDescription& description) {
         ASSERT_NEAR(ours[j], theirs[j], 1e-5) << "sequence " << i << ", element " << j;
     }
   }
-  fs::remove_all(folder);
 }
 
 TEST(Transformers, BertModelAndAutoTokenizerGiveOurValues) {

@@ -33,12 +33,13 @@ namespace {
 struct Piece {
   int parameter;
   std::int64_t row, rows, col, cols;
+  bool packed;  // its part of the weight's copies is renewed with it
 };
 
 // Flat pieces of a parameter whose copies are not made by parts.
 void cut_flat(std::vector<Piece>& pieces, int parameter, std::int64_t size) {
   for (std::int64_t done = 0; done < size; done += kPiece) {
-    pieces.push_back({parameter, 0, 1, done, std::min(kPiece, size - done)});
+    pieces.push_back({parameter, 0, 1, done, std::min(kPiece, size - done), false});
   }
 }
 
@@ -48,7 +49,7 @@ void cut_rows(std::vector<Piece>& pieces, int parameter, std::int64_t rows, std:
   for (std::int64_t row = 0; row < rows; row += kRows) {
     for (std::int64_t col = 0; col < cols; col += kCols) {
       pieces.push_back(
-          {parameter, row, std::min(kRows, rows - row), col, std::min(kCols, cols - col)});
+          {parameter, row, std::min(kRows, rows - row), col, std::min(kCols, cols - col), true});
     }
   }
 }
@@ -112,8 +113,8 @@ void CpuBackend::adamw(Parameters& parameters, const AdamWStep& step) {
     for (std::int64_t row = piece.row; row < piece.row + piece.rows; ++row) {
       kernels_.adamw(part_of(all, row * entry.cols + piece.col, piece.cols));
     }
-    const Weights* weights = entry.matmul ? find_weights(parameters.get(piece.parameter)) : nullptr;
-    if (weights == nullptr || !weights->forward->packs_parts()) return;
+    if (!piece.packed) return;
+    const Weights* weights = find_weights(parameters.get(piece.parameter));
     const cpu::WeightMatrix::Part part{piece.row, piece.rows, piece.col, piece.cols};
     weights->forward->pack_part(all.value, /*transposed=*/true, part);
     if (weights->backward != nullptr) {
