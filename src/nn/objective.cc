@@ -19,7 +19,7 @@ std::vector<std::int32_t> take(const std::vector<std::int32_t>& values,
 void Objective::initialise(Parameters& parameters, std::uint64_t seed,
                            const std::vector<float>& site_log_frequencies) const {
   encoder_.initialise(parameters, seed);
-  head().initialise(parameters, site_log_frequencies);
+  if (head() != nullptr) head()->initialise(parameters, site_log_frequencies);
 }
 
 std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch& batch,
@@ -29,8 +29,8 @@ std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch&
   const Tensor hidden = encode(context, batch, plan);
   std::vector<LossTerm> auxiliary;
   if (!auxiliary_.empty() && weights.auxiliary > 0) {
-    const Tensor features = encoder_.pool(context, hidden, seen_segments(context, batch, plan),
-                                          config().cls ? Pooling::kCls : Pooling::kMean);
+    const Tensor features =
+        encoder_.pool(context, hidden, seen_segments(context, batch, plan), label_pooling());
     auxiliary = auxiliary_.score(context, features, batch.records, plan.labels, counts.auxiliary,
                                  weights.auxiliary);
   }
@@ -58,7 +58,7 @@ std::vector<LossTerm> Objective::score_masked_and_visible(
     const GlobalCounts& counts, const LossWeights& weights, const Segments& segments) const {
   const auto score = [&](const char* name, double weight, const std::vector<std::int32_t>& rows,
                          std::int64_t count) {
-    return head().score(context, name, weight, x, rows, take(batch.ids, rows), count, segments);
+    return head()->score(context, name, weight, x, rows, take(batch.ids, rows), count, segments);
   };
   std::vector<LossTerm> terms{score("masked", weights.masked, plan.masked_rows, counts.masked)};
   if (weights.masked < 1) {

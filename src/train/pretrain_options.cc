@@ -217,8 +217,9 @@ std::vector<PretrainField> make_fields() {
                           "fixed and stored"));
 
   table.group("Model");
-  table.text("tokenizer", FIELD(tokenizer), "FILE",
-             "tokenizer.json of byte pairs instead of k-mers; needs --anchor none")
+  table
+      .text("tokenizer", FIELD(tokenizer), "FILE",
+            "tokenizer.json of byte pairs instead of k-mers; needs --anchor none")
       .added_later = true;
   table.integer("k", FIELD(model.k), 1, 10,
                 "Bases in a k-mer; with --tokenizer, frame offsets to draw from");
@@ -540,11 +541,6 @@ KmerVocabulary PretrainOptions::vocabulary() const {
   vocabulary.n_kmers = model.n_kmers;
   if (model.cls) vocabulary.specials.emplace_back(KmerVocabulary::kCls);
   return vocabulary;
-}
-
-nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field) {
-  if (!options.contains(field.name) && field.added_later) return field.value(PretrainOptions{});
-  return options.value(field.name, nlohmann::ordered_json());
 }
 
 const std::vector<PretrainField>& pretrain_fields() {
