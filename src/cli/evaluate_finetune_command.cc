@@ -114,9 +114,10 @@ void add_options(CLI::App& command, FinetuneCommandOptions& options) {
       command.add_option("--epochs", finetune.epochs, "Passes over the training records, at most"),
       1, 10000)
       ->capture_default_str();
-  whole(command.add_option("--patience", finetune.patience,
-                           "Stop after so many epochs without a better accuracy on --val; 0: "
-                           "never. The best epoch is kept"),
+  whole(command.add_option(
+            "--patience", finetune.patience,
+            "Stop after so many epochs without a better one on --val, by accuracy, then "
+            "by loss; 0: never. The best is kept"),
         0, 10000)
       ->capture_default_str();
   whole(command.add_option("--batch", finetune.batch, "Barcodes of a step"), 1, 1 << 20)

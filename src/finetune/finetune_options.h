@@ -16,7 +16,7 @@ struct FinetuneOptions {
   FeatureOptions features;    ///< precision, device, anchor, marker code
   bool from_scratch = false;  ///< the control: random weights in place of the model's
   int epochs = 20;            ///< at most
-  int patience = 3;           ///< epochs without a better accuracy on `val`; 0: all epochs
+  int patience = 3;           ///< epochs without a better one on `val`; 0: all epochs
   std::int64_t batch = 64, micro_batch = 32;
   double lr = 1e-3;  ///< peak, of the head
   double encoder_lr_factor = 0.3;

@@ -161,6 +161,11 @@ std::optional<Validation> FinetuneTask::validate(const std::function<bool()>& st
   return validation;
 }
 
+bool FinetuneTask::better(const Validation& now, const BestValidation& before) const {
+  return now.accuracy > before.masked_accuracy ||
+         (now.accuracy == before.masked_accuracy && now.loss < before.masked_loss);
+}
+
 bool FinetuneTask::enough(const TrainingState& state) const {
   if (options_.patience == 0 || !state.best || state.validated_step != state.step) return false;
   return state.step - state.best->step >= options_.patience * steps_per_epoch_;

@@ -57,6 +57,8 @@ class FinetuneTask final : public TrainingTask {
   TrainingStep take(std::int64_t step, bool last) override { return source_.take(step, last); }
   void before_step(TrainingState& state) override;
   std::optional<Validation> validate(const std::function<bool()>& stop) override;
+  /// `val` may be small, and soon all right: of equally accurate epochs the one with less loss.
+  bool better(const Validation& now, const BestValidation& before) const override;
   bool enough(const TrainingState& state) const override;
   void describe(const IntervalSums& sums, nlohmann::ordered_json& line) const override;
   std::string describe(const IntervalSums& sums) const override;

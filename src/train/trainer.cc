@@ -199,8 +199,8 @@ bool Trainer::validate(const StopRequest& stop) {
   if (!result) return false;
   interval_began_ += seconds() - began;  // the rate is that of training
   state_.validated_step = state_.step;
-  const bool best = std::isfinite(result->loss) &&
-                    (!state_.best || result->accuracy > state_.best->masked_accuracy);
+  const bool best =
+      std::isfinite(result->loss) && (!state_.best || task_.better(*result, *state_.best));
   if (best) state_.best = BestValidation{state_.step, result->accuracy, result->loss};
   if (directory_ != nullptr) write_validation(*result, best);
   return true;

@@ -16,7 +16,7 @@ namespace barcodemae {
 
 /// What a validation found.
 struct Validation {     // NOLINT(bugprone-exception-escape): ordered_json's move is not noexcept
-  double accuracy = 0;  ///< chooses the best model; the earliest of equals
+  double accuracy = 0;  ///< chooses the best model
   double loss = 0;      ///< must be finite for that
   nlohmann::ordered_json line;  ///< for metrics.jsonl
   std::string text;             ///< for the log
@@ -38,6 +38,11 @@ class TrainingTask {
   virtual void before_step(TrainingState&) {}
   /// The same in all processes. nullopt when `stop`, which is collective too, said so in between.
   virtual std::optional<Validation> validate(const std::function<bool()>& stop) = 0;
+  /// Whether a validation with a finite loss presents a better model than the best before it: by
+  /// default one of higher accuracy, so that of equals the earliest counts.
+  virtual bool better(const Validation& now, const BestValidation& before) const {
+    return now.accuracy > before.masked_accuracy;
+  }
   /// After a validation: whether there is no use in going on.
   virtual bool enough(const TrainingState&) const { return false; }
 

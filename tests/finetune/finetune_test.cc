@@ -211,7 +211,7 @@ TEST_F(FinetuneTest, WhatWasWrittenAfterTheCheckpointIsForgotten) {
 }
 
 TEST_F(FinetuneTest, StopsWhenValHasNotImprovedAndKeepsTheBest) {
-  options_.lr = 1e-9;  // answers never change: the first epoch remains the best
+  options_.lr = 1e-14;  // too little for any weight: the first epoch remains the best
   options_.patience = 2;
   const auto result = tune("run");
   ASSERT_TRUE(result);
@@ -219,6 +219,25 @@ TEST_F(FinetuneTest, StopsWhenValHasNotImprovedAndKeepsTheBest) {
   EXPECT_EQ(result->epochs.size(), 3u);
   options_.patience = 0;
   EXPECT_EQ(tune("to the end")->epochs.size(), 6u);
+  EXPECT_EQ(tune("to the end")->best_epoch, 1);
+}
+
+TEST_F(FinetuneTest, OfEquallyAccurateEpochsTheOneWithLessLossIsKept) {
+  options_.patience = 0;
+  const auto result = tune("run");
+  ASSERT_TRUE(result);
+  const FinetuneEpoch* best = &result->epochs.front();
+  int as_accurate = 0;
+  for (const FinetuneEpoch& epoch : result->epochs) {
+    if (epoch.validation_accuracy == result->validation_accuracy) ++as_accurate;
+    if (epoch.validation_accuracy > best->validation_accuracy ||
+        (epoch.validation_accuracy == best->validation_accuracy &&
+         epoch.validation_loss < best->validation_loss)) {
+      best = &epoch;
+    }
+  }
+  EXPECT_GT(as_accurate, 1) << "else this test says nothing";
+  EXPECT_EQ(result->best_epoch, best->epoch);
 }
 
 TEST_F(FinetuneTest, BeginsWithTheModelUnlessFromScratch) {
