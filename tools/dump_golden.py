@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes tests/golden/*.safetensors: tiny models of each objective by PyTorch + transformers.
 
-    tools/dump_golden.py [--out tests/golden]
+    tools/dump_golden.py [--out tests/golden] [--only classifier]
 
 Each file holds inputs, a masking plan, weights under barcodemae's names, hidden states, losses,
 every parameter's gradient, and the weights after three steps of AdamW under OneCycle. The encoder
@@ -39,6 +39,7 @@ class Case:
     base_head: bool = False
     objective: str = "mae"
     frozen_mask_row: bool = False
+    classes: int = 0  # > 0: fine-tuning, a linear layer on the mean over a sequence's tokens
 
 
 CASES = [
@@ -52,6 +53,7 @@ CASES = [
     Case("causal", 6, 2, (16, 2, 2, 32), None, 1.0, 1e-5, objective="causal"),
     Case("causal_base_head", 7, 3, (16, 1, 1, 32), None, 1.0, 1e-5, base_head=True,
          objective="causal"),
+    Case("classifier", 9, 2, (16, 2, 2, 32), None, 1.0, 0.01, objective="mlm", classes=5),
 ]
 
 
@@ -80,7 +82,7 @@ class Model(nn.Module):
             if case.objective == "mae":
                 self.mask_vector = nn.Parameter(torch.zeros(width))
             self.decoder = bert(case.decoder, 1)  # is given rows: its word table is not used
-        self.head = nn.Linear(width, 4 * case.k if case.base_head else 4**case.k)
+        self.head = nn.Linear(width, case.classes or (4 * case.k if case.base_head else 4**case.k))
         if case.base_head:
             self.site_bias = nn.Parameter(torch.zeros(MAX_POSITIONS, 4 * case.k))
 
@@ -92,6 +94,8 @@ class Model(nn.Module):
             if name.startswith("encoder."):
                 name = name[len("encoder."):]
             name = {"mask_vector": "decoder.mask_vector", "site_bias": "head.site_bias"}.get(name, name)
+            if self.case.classes:
+                name = name.replace("head.", "auxiliary.0.")
             yield name, parameter
 
     def encode(self, sequence):
@@ -142,6 +146,7 @@ class Sequence:
     ids: torch.Tensor
     positions: torch.Tensor
     masked: torch.Tensor
+    label: int = -1
 
 
 def make_sequences(case, generator):
@@ -157,6 +162,10 @@ def make_sequences(case, generator):
         if length == 9:
             positions = torch.randperm(MAX_POSITIONS, generator=generator)[:length].sort().values
         sequences.append(Sequence(ids, positions, masked))
+        if case.classes:  # nothing is masked; two sequences have no label
+            sequences[-1].masked = torch.zeros_like(masked)
+            if length not in (0, 5):
+                sequences[-1].label = int(torch.randint(case.classes, (1,), generator=generator))
     return sequences
 
 
@@ -177,6 +186,12 @@ def forward(model, sequences):
     out["pooled"] = torch.stack([
         model.encoder(input_ids=s.ids[None], position_ids=s.positions[None]).last_hidden_state[0].mean(0)
         if len(s.ids) > 0 else torch.zeros(width, dtype=torch.float64) for s in sequences])
+    if model.case.classes:
+        labels = torch.tensor([s.label for s in sequences])
+        logits = model.head(out["pooled"][labels >= 0])
+        loss = nn.functional.cross_entropy(logits, labels[labels >= 0])
+        out["class_loss"] = torch.stack([loss, (logits.argmax(-1) == labels[labels >= 0]).sum().double()])
+        return out, loss
     ids = torch.cat([s.ids for s in sequences])
     positions = torch.cat([s.positions for s in sequences])
     if model.case.objective == "causal":
@@ -232,6 +247,8 @@ def dump(case, folder):
         inputs["seen_ids"] = ids.masked_fill(masked, MASK)
     if case.objective == "causal":
         inputs["masked_rows"], inputs["visible_rows"] = rows[followed], rows[:0]
+    if case.classes:
+        inputs["labels"] = torch.tensor([s.label for s in sequences])
     tensors.update({name: value.int() for name, value in inputs.items()})
     tensors.update({f"weights/{n}": p.detach().float().clone() for n, p in model.named()})
 
@@ -261,6 +278,8 @@ def dump(case, folder):
     if case.objective != "mae":
         metadata["objective"] = case.objective
         metadata["frozen_mask_row"] = int(case.frozen_mask_row)
+    if case.classes:
+        metadata["classes"] = case.classes
     for part in ("encoder", "decoder"):
         shape = getattr(case, part) or (0, 0, 0, 0)  # no decoder
         for key, value in zip(("width", "layers", "heads", "feed_forward"), shape):
@@ -272,9 +291,13 @@ def dump(case, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "tests" / "golden")
-    folder = parser.parse_args().out
+    parser.add_argument("--only", help="one case by its name")
+    arguments = parser.parse_args()
+    folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     for case in CASES:
+        if arguments.only not in (None, case.name):
+            continue
         dump(case, folder)
         print(folder / f"{case.name}.safetensors")
 

@@ -37,6 +37,7 @@ void add_bench_command(CLI::App& application);
 /// Subcommands of evaluate.
 void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_linear_command(CLI::App& evaluate, Communicator& communicator);
+void add_evaluate_finetune_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_clustering_command(CLI::App& evaluate, Communicator& communicator);
 
 }  // namespace barcodemae

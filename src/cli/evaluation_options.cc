@@ -52,6 +52,12 @@ void add_model_and_data(CLI::App& command, EvaluationOptions& options) {
 
 void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
   command.add_flag("--no-baselines", options.no_baselines, "Only the model's rows");
+  command.add_flag("--no-cache", options.no_cache,
+                   "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
+  add_result_options(command, options);
+}
+
+void add_result_options(CLI::App& command, EvaluationOptions& options) {
   add_anchor_option(command, options.features.anchor);
   add_marker_code_option(command, options.features.marker_code);
   whole(command.add_option("--seed", options.seed, "Of everything random"), 0)
@@ -59,8 +65,6 @@ void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
   command.add_option("--json", options.json,
                      "Write the table to this file as JSON; - for standard output, alone");
   command.add_option("--report", options.report, "Write the table and a chart as HTML");
-  command.add_flag("--no-cache", options.no_cache,
-                   "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
   add_compute_options(command, options.compute);
   add_common_options(command);
 }

@@ -41,7 +41,9 @@ struct EvaluationOptions {
 
 /// MODEL and DATA; they come first in --help.
 void add_model_and_data(CLI::App& command, EvaluationOptions& options);
-/// --no-baselines … --device and the common options; they come last.
+/// --anchor … --device and the common options; they come last.
+void add_result_options(CLI::App& command, EvaluationOptions& options);
+/// The same, after --no-baselines and --no-cache: for tables of frozen features.
 void add_evaluation_options(CLI::App& command, EvaluationOptions& options);
 
 }  // namespace barcodemae

@@ -25,7 +25,7 @@ class MaskedAutoencoder final : public Objective {
   std::vector<LossTerm> predict(Context& context, Tensor hidden, const PackedBatch& batch,
                                 const MaskingPlan& plan, const GlobalCounts& counts,
                                 const LossWeights& weights) const override;
-  const KmerHead& head() const override { return head_; }
+  const KmerHead* head() const override { return &head_; }
 
   const Parameters* parameters_;
   int projection_weight_, projection_bias_;

@@ -20,7 +20,7 @@ class MaskedLanguageModel final : public Objective {
   std::vector<LossTerm> predict(Context& context, Tensor hidden, const PackedBatch& batch,
                                 const MaskingPlan& plan, const GlobalCounts& counts,
                                 const LossWeights& weights) const override;
-  const KmerHead& head() const override { return head_; }
+  const KmerHead* head() const override { return &head_; }
 
   KmerHead head_;
 };

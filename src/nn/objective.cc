@@ -27,7 +27,7 @@ std::vector<std::int32_t> first_rows(std::int64_t count) {
 void Objective::initialise(Parameters& parameters, std::uint64_t seed,
                            const std::vector<float>& site_log_frequencies) const {
   encoder_.initialise(parameters, seed);
-  head().initialise(parameters, site_log_frequencies);
+  if (head() != nullptr) head()->initialise(parameters, site_log_frequencies);
 }
 
 std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch& batch,
@@ -35,11 +35,10 @@ std::vector<LossTerm> Objective::operator()(Context& context, const PackedBatch&
                                             const LossWeights& weights) const {
   BARCODEMAE_CHECK(weights.masked >= 0 && weights.masked <= 1, "masked weight {}", weights.masked);
   const Segments seen = seen_segments(context, batch, plan);
-  const Tensor hidden = encode(context, batch, plan, seen);
+  const Tensor hidden = encode_seen(context, batch, plan, seen);
   std::vector<LossTerm> auxiliary;
   if (!auxiliary_.empty() && weights.auxiliary > 0) {
-    const Tensor features =
-        encoder_.pool(context, hidden, seen, config().cls ? Pooling::kCls : Pooling::kMean);
+    const Tensor features = encoder_.pool(context, hidden, seen, label_pooling());
     auxiliary = auxiliary_.score(context, features, batch.records, plan.labels, counts.auxiliary,
                                  weights.auxiliary);
   }
@@ -58,11 +57,11 @@ Segments Objective::seen_segments(Context& context, const PackedBatch& batch,
 
 Tensor Objective::encode(Context& context, const PackedBatch& batch,
                          const MaskingPlan& plan) const {
-  return encode(context, batch, plan, seen_segments(context, batch, plan));
+  return encode_seen(context, batch, plan, seen_segments(context, batch, plan));
 }
 
-Tensor Objective::encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan,
-                         const Segments& seen) const {
+Tensor Objective::encode_seen(Context& context, const PackedBatch& batch, const MaskingPlan& plan,
+                              const Segments& seen) const {
   return encoder_(context, context.upload(take(plan.seen_ids(batch), plan.encoder_rows)), seen);
 }
 
@@ -71,7 +70,7 @@ std::vector<LossTerm> Objective::score_masked_and_visible(
     const GlobalCounts& counts, const LossWeights& weights, const Segments& segments) const {
   const auto score = [&](const char* name, double weight, const std::vector<std::int32_t>& rows,
                          std::int64_t count) {
-    return head().score(context, name, weight, x, rows, take(batch.ids, rows), count, segments);
+    return head()->score(context, name, weight, x, rows, take(batch.ids, rows), count, segments);
   };
   std::vector<LossTerm> terms{score("masked", weights.masked, plan.masked_rows, counts.masked)};
   if (weights.masked < 1) {

@@ -58,7 +58,11 @@ class Objective {
   Tensor encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
 
   /// Memory that the objective holds beside parameters and activations.
-  std::size_t table_bytes() const { return head().table_bytes(); }
+  std::size_t table_bytes() const { return head() == nullptr ? 0 : head()->table_bytes(); }
+  /// How many of the terms are of auxiliary losses.
+  std::size_t auxiliary_terms(const LossWeights& weights) const {
+    return weights.auxiliary > 0 ? config().auxiliary.size() : 0;
+  }
 
   const Encoder& encoder() const { return encoder_; }
   const ModelConfig& config() const { return encoder_.config(); }
@@ -67,11 +71,17 @@ class Objective {
   Objective(Parameters& parameters, const ModelConfig& config)
       : encoder_(parameters, config), auxiliary_(parameters, config) {}
 
+  /// encode(), given where the seen tokens lie.
+  virtual Tensor encode_seen(Context& context, const PackedBatch& batch, const MaskingPlan& plan,
+                             const Segments& seen) const;
   /// The loss terms, from the encoder's hidden states. They have no use after it.
   virtual std::vector<LossTerm> predict(Context& context, Tensor hidden, const PackedBatch& batch,
                                         const MaskingPlan& plan, const GlobalCounts& counts,
                                         const LossWeights& weights) const = 0;
-  virtual const KmerHead& head() const = 0;
+  /// Null: no token is predicted.
+  virtual const KmerHead* head() const = 0;
+  /// Of what the auxiliary losses look at.
+  virtual Pooling label_pooling() const { return config().cls ? Pooling::kCls : Pooling::kMean; }
 
   /// The terms "masked" and, when it has a weight, "visible", from hidden states of all tokens.
   std::vector<LossTerm> score_masked_and_visible(Context& context, Tensor x,
@@ -81,8 +91,6 @@ class Objective {
                                                  const Segments& segments) const;
 
  private:
-  Tensor encode(Context& context, const PackedBatch& batch, const MaskingPlan& plan,
-                const Segments& seen) const;
   Segments seen_segments(Context& context, const PackedBatch& batch, const MaskingPlan& plan) const;
 
   Encoder encoder_;

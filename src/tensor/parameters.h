@@ -66,6 +66,10 @@ class Parameters {
   void initialise(std::uint64_t seed);
 
   Parameter get(int index) const;
+  /// Changes what the optimiser does with a parameter from now on.
+  void set_options(int index, const ParameterOptions& options) {
+    entries_.at(static_cast<std::size_t>(index)).options = options;
+  }
   const std::vector<Entry>& entries() const { return entries_; }
   std::int64_t count() const;  ///< number of parameters, padding not counted
   std::int64_t padded_count() const { return padded_count_; }  ///< elements of each flat buffer

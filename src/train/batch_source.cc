@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "data/sampling.h"
@@ -55,14 +56,31 @@ void add_up_counts(TrainingStep& step, Communicator& communicator) {
   }
 }
 
+BatchSource::BatchSource(std::span<const std::int64_t> records, std::int64_t batch,
+                         std::uint64_t seed, Communicator& communicator, Prepare prepare)
+    : records_(records),
+      batch_(batch),
+      seed_(seed),
+      communicator_(communicator),
+      prepare_(std::move(prepare)),
+      share_(share_of(batch, communicator)),
+      steps_per_epoch_(steps_per_epoch(static_cast<std::int64_t>(records.size()), batch)) {}
+
 BatchSource::BatchSource(const TrainingData& data, const PretrainOptions& options,
                          Communicator& communicator, std::int64_t total_steps)
-    : data_(data),
-      options_(options),
-      communicator_(communicator),
-      share_(share_of(options.batch, communicator)),
-      steps_per_epoch_(steps_per_epoch(data, options)),
-      total_steps_(total_steps) {
+    : BatchSource(
+          data.records.training, options.batch, options.seed, communicator,
+          [&data, &options, total_steps](std::int64_t step, std::span<const std::int64_t> records) {
+            const auto number = static_cast<std::uint32_t>(step);
+            TrainingStep result =
+                make_step(data, options, options.masking_rules(step, total_steps), records,
+                          FrameOffsets{true, options.seed, number}, number);
+            const double warmup =
+                options.auxiliary_warmup * static_cast<double>(steps_per_epoch(data, options));
+            result.auxiliary_scale =
+                warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / warmup) : 1.0;
+            return result;
+          }) {
   if (options.balanced_classes > 0) balanced_.emplace(data, options);
 }
 
@@ -70,14 +88,12 @@ BatchSource::~BatchSource() {
   if (next_.valid()) next_.wait();
 }
 
-std::int64_t BatchSource::steps_per_epoch(const TrainingData& data,
-                                          const PretrainOptions& options) {
-  const auto records = static_cast<std::int64_t>(data.records.training.size());
-  if (records < options.batch) {
+std::int64_t BatchSource::steps_per_epoch(std::int64_t records, std::int64_t batch) {
+  if (records < batch) {
     throw UserError("--batch {} is more than the {} barcodes to train on\nGive a smaller --batch.",
-                    options.batch, records);
+                    batch, records);
   }
-  return records / options.batch;
+  return records / batch;
 }
 
 TrainingStep BatchSource::take(std::int64_t step, bool last) {
@@ -96,10 +112,10 @@ TrainingStep BatchSource::take(std::int64_t step, bool last) {
 std::vector<std::int64_t> BatchSource::records_of(std::int64_t step) {
   if (step / steps_per_epoch_ != epoch_) {
     epoch_ = step / steps_per_epoch_;
-    order_ = epoch_order(data_.records.training, options_.seed, static_cast<std::uint32_t>(epoch_));
+    order_ = epoch_order(records_, seed_, static_cast<std::uint32_t>(epoch_));
   }
-  const auto begin = order_.begin() + step % steps_per_epoch_ * options_.batch;
-  std::vector<std::int64_t> records(begin, begin + options_.batch);
+  const auto begin = order_.begin() + step % steps_per_epoch_ * batch_;
+  std::vector<std::int64_t> records(begin, begin + batch_);
   if (balanced_) {
     // What was drawn already is not repeated among the others, as far as the batch goes.
     const std::vector<std::int64_t> drawn = balanced_->draw(static_cast<std::uint32_t>(step));
@@ -113,16 +129,8 @@ std::vector<std::int64_t> BatchSource::records_of(std::int64_t step) {
 
 TrainingStep BatchSource::prepare(std::int64_t step) {
   const std::vector<std::int64_t> records = records_of(step);
-  const auto number = static_cast<std::uint32_t>(step);
-  const FrameOffsets offsets{true, options_.seed, number};
-  TrainingStep result =
-      make_step(data_, options_, options_.masking_rules(step, total_steps_),
-                std::span(records).subspan(static_cast<std::size_t>(share_.begin),
-                                           static_cast<std::size_t>(share_.size())),
-                offsets, number);
-  const double warmup = options_.auxiliary_warmup * static_cast<double>(steps_per_epoch_);
-  result.auxiliary_scale = warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / warmup) : 1.0;
-  return result;
+  return prepare_(step, std::span(records).subspan(static_cast<std::size_t>(share_.begin),
+                                                   static_cast<std::size_t>(share_.size())));
 }
 
 }  // namespace barcodemae

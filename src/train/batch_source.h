@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "communication/collectives.h"
@@ -48,12 +50,23 @@ void add_up_counts(TrainingStep& step, Communicator& communicator);
 /// contiguous share of the batch.
 class BatchSource {
  public:
-  /// `total_steps` 0: not known yet; the mask ratio stays at its first value.
+  /// Tokenises and packs this process's records of a step. Called by one thread at a time.
+  using Prepare =
+      std::function<TrainingStep(std::int64_t step, std::span<const std::int64_t> records)>;
+
+  /// Batches of `records`, at least `batch` of them, which must outlive this object.
+  BatchSource(std::span<const std::int64_t> records, std::int64_t batch, std::uint64_t seed,
+              Communicator& communicator, Prepare prepare);
+  /// Of a pretraining. `total_steps` 0: not known yet; the mask ratio stays at its first value.
   BatchSource(const TrainingData& data, const PretrainOptions& options, Communicator& communicator,
               std::int64_t total_steps = 0);
   ~BatchSource();
 
-  static std::int64_t steps_per_epoch(const TrainingData& data, const PretrainOptions& options);
+  /// Throws UserError when the records do not fill one batch.
+  static std::int64_t steps_per_epoch(std::int64_t records, std::int64_t batch);
+  static std::int64_t steps_per_epoch(const TrainingData& data, const PretrainOptions& options) {
+    return steps_per_epoch(static_cast<std::int64_t>(data.records.training.size()), options.batch);
+  }
 
   /// The content of `step`; preparation of the next one begins unless `last`. Collective.
   TrainingStep take(std::int64_t step, bool last);
@@ -62,11 +75,13 @@ class BatchSource {
   TrainingStep prepare(std::int64_t step);
   std::vector<std::int64_t> records_of(std::int64_t step);
 
-  const TrainingData& data_;
-  const PretrainOptions& options_;
+  std::span<const std::int64_t> records_;
+  std::int64_t batch_;
+  std::uint64_t seed_;
   Communicator& communicator_;
+  Prepare prepare_;
   Share share_;  // of every batch
-  std::int64_t steps_per_epoch_, total_steps_;
+  std::int64_t steps_per_epoch_;
   std::optional<BalancedSampler> balanced_;
   std::int64_t epoch_ = -1;          // of order_
   std::vector<std::int64_t> order_;  // used by one preparation at a time

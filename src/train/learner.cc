@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/progress.h"
-#include "nn/memory_plan.h"
 
 namespace barcodemae {
 namespace {
@@ -49,14 +48,33 @@ MemoryPlan parameter_memory(const Parameters& parameters, DType activation) {
 
 }  // namespace
 
+LearnerOptions learner_options(const PretrainOptions& options) {
+  const std::pair<double, double> range = options.mask_ratio_range();
+  return {.seed = options.seed,
+          .micro_batch = options.micro_batch,
+          .masked_weight = options.masked_weight,
+          .masked = {range.first, range.second, 1 - options.random_share - options.keep_share},
+          .beta2 = options.beta2,
+          .epsilon = options.epsilon,
+          .weight_decay = options.weight_decay,
+          .clip = options.clip};
+}
+
 Learner::Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens,
                  Communicator& communicator)
+    : Learner(
+          learner_options(options),
+          [&](Parameters& parameters) { return make_objective(parameters, options.model); },
+          backend, activation, max_tokens, communicator) {}
+
+Learner::Learner(const LearnerOptions& options, const MakeObjective& make, Backend& backend,
+                 DType activation, int max_tokens, Communicator& communicator)
     : options_(options),
       backend_(backend),
       communicator_(communicator),
       activation_(activation),
       parameters_(backend),
-      model_(make_objective(parameters_, options.model)),
+      model_(make(parameters_)),
       gradient_sum_(parameters_, communicator),
       arena_(backend) {
   reserve_memory(max_tokens);
@@ -69,11 +87,9 @@ void Learner::reserve_memory(int max_tokens) {
   plan_.compute_copies += model_->table_bytes();
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   parameters_.allocate(/*training=*/true);
-  const std::pair<double, double> range = options_.mask_ratio_range();
-  plan_.activations = plan_training_memory(
-      backend_, *model_, activation_, {options_.micro_batch, max_tokens},
-      {range.first, range.second, 1 - options_.random_share - options_.keep_share},
-      {options_.masked_weight, 1});
+  plan_.activations =
+      plan_training_memory(backend_, *model_, activation_, {options_.micro_batch, max_tokens},
+                           options_.masked, {options_.masked_weight, 1});
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   log_info(
       "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, a checkpoint's "
@@ -112,18 +128,18 @@ BatchLosses Learner::run_piece(const MicroBatch& piece, const GlobalCounts& coun
   }
   if (tape != nullptr) tape->backward();
   BatchLosses losses;
-  const std::size_t tokens = weights.masked < 1 && !options_.model.causal() ? 2 : 1;
+  const std::size_t tokens = terms.size() - model_->auxiliary_terms(weights);
   for (std::size_t i = 0; i < terms.size(); ++i) {
     float values[2] = {0, 0};
     backend_.download(values, terms[i].loss.values);
-    if (i == 0) {
-      losses.masked = values[0];
-      losses.masked_hits = values[1];
-    } else if (i < tokens) {
-      losses.visible = values[0];
-    } else {
+    if (i >= tokens) {
       losses.auxiliary.push_back(values[0]);
       losses.auxiliary_hits.push_back(values[1]);
+    } else if (i == 0) {
+      losses.masked = values[0];
+      losses.masked_hits = values[1];
+    } else {
+      losses.visible = values[0];
     }
   }
   arena_.rewind();
@@ -138,7 +154,7 @@ StepOutcome Learner::step(const TrainingStep& content, std::int64_t number,
                           const Schedule::Point& point, std::int64_t updates) {
   StepOutcome outcome;
   gradient_sum_.begin();
-  const std::size_t auxiliary = options_.model.auxiliary.size();
+  const std::size_t auxiliary = model_->config().auxiliary.size();
   const LossWeights weights{options_.masked_weight, content.auxiliary_scale};
   std::vector<double> sums(3 + 2 * auxiliary, 0.0);
   for (const MicroBatch& piece : content.pieces) {

@@ -4,9 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "communication/communicator.h"
+#include "nn/memory_plan.h"
 #include "nn/objective.h"
 #include "tensor/arena.h"
 #include "tensor/backend.h"
@@ -44,10 +47,27 @@ struct StepOutcome {
   bool applied = false;      ///< false: loss or gradient not finite, nothing was changed
 };
 
+/// What the arithmetic of the steps depends on, beside the model.
+struct LearnerOptions {
+  std::uint64_t seed = 1;         ///< of dropout
+  std::int64_t micro_batch = 32;  ///< barcodes in memory at a time
+  double masked_weight = 1;
+  MaskedShares masked;  ///< how much is masked, for the memory plan
+  double beta2 = 0.999, epsilon = 1e-8, weight_decay = 1e-5;
+  double clip = 0;  ///< largest gradient norm; 0: no clipping
+};
+LearnerOptions learner_options(const PretrainOptions& options);
+
 class Learner {
  public:
+  /// Declares what is trained.
+  using MakeObjective = std::function<std::unique_ptr<Objective>(Parameters&)>;
+
   /// Plans, prints the plan, and takes memory. Throws UserError with the number of bytes, and the
   /// --micro-batch that would do, when there is not enough for all processes on this machine.
+  Learner(const LearnerOptions& options, const MakeObjective& make, Backend& backend,
+          DType activation, int max_tokens, Communicator& communicator);
+  /// Of the model that the options describe.
   Learner(const PretrainOptions& options, Backend& backend, DType activation, int max_tokens,
           Communicator& communicator);
 
@@ -65,6 +85,7 @@ class Learner {
 
   Parameters& parameters() { return parameters_; }
   const Objective& model() const { return *model_; }
+  Objective& model() { return *model_; }
   Backend& backend() { return backend_; }
   DType activation() const { return activation_; }
   const MemoryPlan& plan() const { return plan_; }
@@ -75,7 +96,7 @@ class Learner {
                         const LossWeights& weights, Tape* tape, std::int64_t number, bool last);
   void reserve_memory(int max_tokens);
 
-  const PretrainOptions& options_;
+  const LearnerOptions options_;
   Backend& backend_;
   Communicator& communicator_;
   DType activation_;

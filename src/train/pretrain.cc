@@ -8,12 +8,11 @@
 #include "barcodemae_version.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/fingerprint.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/progress.h"
 #include "communication/collectives.h"
-#include "formats/bpe_json.h"
+#include "train/pretraining_task.h"
 #include "train/run_length.h"
 #include "train/training_report.h"
 
@@ -21,15 +20,6 @@ namespace barcodemae {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// What tokens the model gets depends on the profile and on byte pairs, which may come from files.
-std::string profile_fingerprint(const SequenceCoder& coder) {
-  if (!coder.profile && !coder.bpe) return "none";
-  Fingerprint fingerprint;
-  if (coder.profile) fingerprint.add(coder.profile->to_json());
-  if (coder.bpe) fingerprint.add(write_bpe_json(coder.bpe->vocabulary()));
-  return fingerprint.hex();
-}
 
 /// The labels of auxiliary losses by rank, in the order of their numbers.
 std::string labels_json(const TrainingData& data) {
@@ -83,27 +73,6 @@ void announce(const RunRecord& run, const PretrainOptions& options,
       (out / "last").string());
 }
 
-/// The run that lies in rank 0's folder, in all processes.
-std::optional<RunRecord> read_begun(const RunDirectory* directory, Communicator& communicator) {
-  std::optional<RunRecord> begun;
-  if (directory != nullptr) begun = directory->read();
-  const std::string text = text_from_root(communicator, begun ? to_json(*begun).dump() : "");
-  if (text.empty()) return std::nullopt;
-  return run_from_json(nlohmann::json::parse(text), RunDirectory::kRunFile);
-}
-
-/// All processes must do the same: the same program, command, data and kind of arithmetic.
-void require_same_job(const RunRecord& run, Communicator& communicator) {
-  require_same(communicator, "their version", run.version, "Start the same program everywhere.");
-  require_same(communicator, "their options", run.options.dump(),
-               "Start the same command everywhere.");
-  require_same(communicator, "the data they read (by fingerprint)",
-               run.data_fingerprint + " " + run.profile_fingerprint,
-               "All of them must see the same file.");
-  require_same(communicator, "SIMD level", to_string(machine().simd),
-               "Set BARCODEMAE_SIMD to the lower one for all of them.");
-}
-
 }  // namespace
 
 PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::filesystem::path& out,
@@ -126,7 +95,7 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
   }
   const TrainingData data = load_training_data(data_file, options);
   run.data_fingerprint = data.fingerprint;
-  run.profile_fingerprint = profile_fingerprint(data.coder);
+  run.profile_fingerprint = coder_fingerprint(data.coder);
   require_same_job(run, communicator);
   if (begun) check_same_run(*begun, run, out);
   if (begun && begun->finished) {
@@ -184,7 +153,14 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
              options.batch / communicator.size());
   }
 
-  Trainer trainer(run, writable, data, own_options, learner, description, communicator);
+  PretrainingTask task(run, writable, data, own_options, learner, description, communicator);
+  Trainer trainer(run, writable,
+                  {.batch = options.batch,
+                   .schedule = options.schedule,
+                   .checkpoint_minutes = options.checkpoint_minutes,
+                   .validate_first = true,
+                   .fingerprint = run_fingerprint(run)},
+                  learner, task, communicator);
   if (!trainer.run(stop)) {
     log_info("Interrupted after step {} of {}; the same command goes on from there",
              trainer.state().step, run.total_steps);

@@ -356,11 +356,6 @@ std::vector<PretrainField> make_fields() {
 
 }  // namespace
 
-nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field) {
-  if (!options.contains(field.name) && field.added_later) return field.value(PretrainOptions{});
-  return options.value(field.name, nlohmann::ordered_json());
-}
-
 const std::vector<PretrainField>& pretrain_fields() {
   static const std::vector<PretrainField> fields = make_fields();
   return fields;

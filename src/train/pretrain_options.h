@@ -98,9 +98,6 @@ struct PretrainField {
   std::function<nlohmann::json(const PretrainOptions&)> value;
 };
 
-/// Its value in a run: that of run.json, or the default where an older run lacks it.
-nlohmann::json value_in(const nlohmann::ordered_json& options, const PretrainField& field);
-
 /// All options, in the order of --help.
 const std::vector<PretrainField>& pretrain_fields();
 

@@ -15,7 +15,10 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/temporary_files.h"
+#include "communication/collectives.h"
+#include "formats/bpe_json.h"
 #include "formats/json.h"
 
 namespace barcodemae {
@@ -31,6 +34,10 @@ std::string as_option(const std::string& name, const nlohmann::json& value) {
   if (!value.is_string()) return fmt::format("--{} {}", name, value.dump());
   const auto text = value.get<std::string>();
   return text.empty() ? "no --" + name : fmt::format("--{} {}", name, text);
+}
+
+nlohmann::json value_in(const nlohmann::ordered_json& options, const ComparedOption& option) {
+  return options.contains(option.name) ? nlohmann::json(options.at(option.name)) : option.absent;
 }
 
 }  // namespace
@@ -129,29 +136,69 @@ void RunDirectory::write(const RunRecord& record) const {
   write_file_atomically(run_file(), to_json(record).dump(2) + "\n");
 }
 
-std::string run_fingerprint(const RunRecord& run) {
+std::optional<RunRecord> read_begun(const RunDirectory* directory, Communicator& communicator) {
+  std::optional<RunRecord> begun;
+  if (directory != nullptr) begun = directory->read();
+  const std::string text = text_from_root(communicator, begun ? to_json(*begun).dump() : "");
+  if (text.empty()) return std::nullopt;
+  return run_from_json(nlohmann::json::parse(text), RunDirectory::kRunFile);
+}
+
+void require_same_job(const RunRecord& run, Communicator& communicator) {
+  require_same(communicator, "their version", run.version, "Start the same program everywhere.");
+  require_same(communicator, "their options", run.options.dump(),
+               "Start the same command everywhere.");
+  require_same(communicator, "the data they read (by fingerprint)",
+               run.data_fingerprint + " " + run.profile_fingerprint,
+               "All of them must see the same file.");
+  require_same(communicator, "SIMD level", to_string(machine().simd),
+               "Set BARCODEMAE_SIMD to the lower one for all of them.");
+}
+
+std::string coder_fingerprint(const SequenceCoder& coder) {
+  if (!coder.profile && !coder.bpe) return "none";
   Fingerprint fingerprint;
-  for (const PretrainField& field : pretrain_fields()) {
-    if (field.may_change) continue;
-    const nlohmann::json value = value_in(run.options, field);
+  if (coder.profile) fingerprint.add(coder.profile->to_json());
+  if (coder.bpe) fingerprint.add(write_bpe_json(coder.bpe->vocabulary()));
+  return fingerprint.hex();
+}
+
+const std::vector<ComparedOption>& compared_pretrain_options() {
+  static const std::vector<ComparedOption> options = [] {
+    std::vector<ComparedOption> compared;
+    for (const PretrainField& field : pretrain_fields()) {
+      if (field.may_change) continue;
+      compared.push_back({field.name,
+                          field.added_later ? field.value(PretrainOptions{}) : nlohmann::json(),
+                          field.added_later});
+    }
+    return compared;
+  }();
+  return options;
+}
+
+std::string run_fingerprint(const RunRecord& run, const std::vector<ComparedOption>& options) {
+  Fingerprint fingerprint;
+  for (const ComparedOption& option : options) {
+    const nlohmann::json value = value_in(run.options, option);
     // As it was before the option existed.
-    if (field.added_later && value == field.value(PretrainOptions{})) continue;
-    fingerprint.add(fmt::format("{} {}\n", field.name, value.dump()));
+    if (option.added_later && value == option.absent) continue;
+    fingerprint.add(fmt::format("{} {}\n", option.name, value.dump()));
   }
   fingerprint.add(fmt::format("{} {} {} {}\n", run.version, run.data_fingerprint,
                               run.profile_fingerprint, run.total_steps));
   return fingerprint.hex();
 }
 
-void check_same_run(const RunRecord& begun, const RunRecord& now, const fs::path& directory) {
+void check_same_run(const RunRecord& begun, const RunRecord& now, const fs::path& directory,
+                    const std::vector<ComparedOption>& options) {
   std::vector<std::string> differences;
-  for (const PretrainField& field : pretrain_fields()) {
-    if (field.may_change) continue;
-    const nlohmann::json before = value_in(begun.options, field);
-    const nlohmann::json after = value_in(now.options, field);
+  for (const ComparedOption& option : options) {
+    const nlohmann::json before = value_in(begun.options, option);
+    const nlohmann::json after = value_in(now.options, option);
     if (before != after) {
-      differences.push_back(fmt::format("{} there, {} now", as_option(field.name, before),
-                                        as_option(field.name, after)));
+      differences.push_back(fmt::format("{} there, {} now", as_option(option.name, before),
+                                        as_option(option.name, after)));
     }
   }
   if (begun.version != now.version) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// DIR of a pretraining: its lock, and run.json, which says what is being run.
+// DIR of a training: its lock, and run.json, which says what is being run.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "communication/communicator.h"
+#include "data/sequence_coder.h"
 #include "train/pretrain_options.h"
 
 namespace barcodemae {
@@ -65,13 +68,35 @@ class RunDirectory {
   bool made_ = false;  ///< the folder was not there before
 };
 
+/// The run that lies in rank 0's folder, in all processes. Collective.
+std::optional<RunRecord> read_begun(const RunDirectory* directory, Communicator& communicator);
+
+/// Throws UserError when the processes of a job differ in program, options, data or kind of
+/// arithmetic. Collective.
+void require_same_job(const RunRecord& run, Communicator& communicator);
+
+/// What the model is given depends on the marker profile and on byte pairs, which may come from
+/// files: their fingerprint, or "none".
+std::string coder_fingerprint(const SequenceCoder& coder);
+
+/// An option as a resumption looks at it.
+struct ComparedOption {
+  std::string name;
+  nlohmann::json absent;     ///< its value in a run whose run.json lacks it
+  bool added_later = false;  ///< … because it is older than the option
+};
+/// Those of a pretraining that must not change.
+const std::vector<ComparedOption>& compared_pretrain_options();
+
 /// What the checkpoints of a run know it by: all that check_same_run() compares, and the number of
 /// steps, which --minutes measures anew in each run.
-std::string run_fingerprint(const RunRecord& run);
+std::string run_fingerprint(
+    const RunRecord& run, const std::vector<ComparedOption>& options = compared_pretrain_options());
 
 /// Throws UserError naming each option (and version, and data) in which a command differs from the
 /// run it would resume, with both values. Options that may change (threads, …) are not compared.
 void check_same_run(const RunRecord& begun, const RunRecord& now,
-                    const std::filesystem::path& directory);
+                    const std::filesystem::path& directory,
+                    const std::vector<ComparedOption>& options = compared_pretrain_options());
 
 }  // namespace barcodemae

@@ -2,16 +2,13 @@
 #include "train/trainer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
 #include "communication/collectives.h"
-#include "train/training_report.h"
 
 namespace barcodemae {
 namespace {
@@ -21,17 +18,11 @@ double seconds_between(std::chrono::steady_clock::time_point begin,
   return std::chrono::duration<double>(end - begin).count();
 }
 
-std::optional<double> mean(double sum, std::int64_t count) {
-  if (count == 0) return std::nullopt;
-  return sum / static_cast<double>(count);
-}
-
-/// JSON has no infinity or NaN: null.
-nlohmann::json json_or_null(const std::optional<double>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
 }  // namespace
+
+nlohmann::json mean_or_null(double sum, double count) {
+  return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
+}
 
 void NonFiniteGuard::note(TrainingState& state, bool applied) {
   ++state.step;
@@ -51,23 +42,20 @@ void NonFiniteGuard::note(TrainingState& state, bool applied) {
       kMostInARow, state.step);
 }
 
-Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, const TrainingData& data,
-                 const PretrainOptions& options, Learner& learner,
-                 const ModelDescription& description, Communicator& communicator)
+Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, LoopOptions options,
+                 Learner& learner, TrainingTask& task, Communicator& communicator)
     : run_(run),
       directory_(directory),
-      data_(data),
-      options_(options),
+      options_(std::move(options)),
       learner_(learner),
-      description_(description),
+      task_(task),
       communicator_(communicator),
-      schedule_(options.schedule, run.total_steps),
-      source_(data, options, communicator, run.total_steps),
-      validator_(data, options, learner, description, communicator) {
-  learner_.initialise(data.site_log_frequencies);
+      schedule_(options_.schedule, run.total_steps) {
+  task_.initialise();
   if (directory_ != nullptr) {
-    checkpoints_.emplace(directory_->checkpoints(), run_fingerprint(run_));
+    checkpoints_.emplace(directory_->checkpoints(), options_.fingerprint);
   }
+  if (!options_.validate_first) state_.validated_step = 0;
   load_checkpoint();
   if (directory_ != nullptr) {
     metrics_ = std::make_unique<MetricsLog>(directory_->metrics_file(), state_.metrics_bytes);
@@ -94,10 +82,6 @@ void Trainer::load_checkpoint() {
   log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
 }
 
-std::string Trainer::key(const char* what) const {
-  return fmt::format("{}_{}", task_name(options_.model), what);
-}
-
 double Trainer::seconds() const {
   return state_.seconds + seconds_between(sitting_began_, Clock::now());
 }
@@ -111,13 +95,13 @@ bool Trainer::run(const StopRequest& stop) {
   const std::int64_t begun = state_.step;
   const auto stop_anywhere = [&](std::int64_t step) { return any(communicator_, stop(step)); };
   progress_ = std::make_unique<Progress>(
-      "pretraining", "barcodes", run_.total_steps * options_.batch, state_.step * options_.batch);
+      task_.title(), "barcodes", run_.total_steps * options_.batch, state_.step * options_.batch);
   while (true) {
     if (validation_due() && !validate(stop_anywhere)) break;
-    if (state_.step >= run_.total_steps) {
+    if (state_.step >= run_.total_steps || task_.enough(state_)) {
       save_checkpoint();
       progress_->finish();
-      write_last();
+      if (directory_ != nullptr) task_.write_last(state_);
       say_what_communication_cost(state_.step - begun);
       return true;
     }
@@ -137,9 +121,10 @@ bool Trainer::run(const StopRequest& stop) {
 }
 
 void Trainer::take_step() {
+  task_.before_step(state_);
   const std::int64_t number = state_.step;
   const Schedule::Point point = schedule_.at(number);
-  const TrainingStep content = source_.take(number, number + 1 == run_.total_steps);
+  const TrainingStep content = task_.take(number, number + 1 == run_.total_steps);
   const StepOutcome outcome = learner_.step(content, number, point, state_.updates);
   note_step(content, outcome, point.learning_rate);
 }
@@ -180,11 +165,7 @@ void Trainer::note_step(const TrainingStep& content, const StepOutcome& outcome,
     throw;
   }
   std::string text = fmt::format("step {}/{}", state_.step, run_.total_steps);
-  if (const std::optional<double> loss = mean(sums.masked_loss, sums.masked)) {
-    text +=
-        fmt::format("  loss {:.3f} (by site {:.3f})  accuracy {:.1f} %", *loss,
-                    *mean(sums.site_loss, sums.masked), 100 * *mean(sums.masked_hits, sums.masked));
-  }
+  if (const std::string losses = task_.describe(sums); !losses.empty()) text += "  " + losses;
   progress_->update(state_.step * options_.batch, text);
   if (state_.step % run_.log_every == 0 || state_.step == run_.total_steps) {
     write_interval(learning_rate);
@@ -199,22 +180,8 @@ void Trainer::write_interval(double learning_rate) {
   line["barcodes"] = state_.step * options_.batch;
   line["learning_rate"] = learning_rate;
   // Null when every step of the interval was skipped.
-  line[key("loss")] = json_or_null(mean(sums.masked_loss, sums.masked));
-  if (options_.masked_weight < 1) {
-    line["visible_loss"] = json_or_null(mean(sums.visible_loss, sums.visible));
-  }
-  line["site_frequency_loss"] = json_or_null(mean(sums.site_loss, sums.masked));
-  line[key("accuracy")] = json_or_null(mean(sums.masked_hits, sums.masked));
-  for (std::size_t i = 0; i < options_.model.auxiliary.size(); ++i) {
-    const std::string name = auxiliary_name(options_.model.auxiliary[i]);
-    const bool any = i < sums.auxiliary_count.size() && sums.auxiliary_count[i] > 0;
-    const auto mean_of = [&](const std::vector<double>& values) {
-      return any ? nlohmann::json(values[i] / sums.auxiliary_count[i]) : nlohmann::json();
-    };
-    line[name + "_loss"] = mean_of(sums.auxiliary_loss);
-    line[name + "_accuracy"] = mean_of(sums.auxiliary_hits);
-  }
-  line["gradient_norm"] = json_or_null(mean(sums.gradient_norm, sums.steps));
+  task_.describe(sums, line);
+  line["gradient_norm"] = mean_or_null(sums.gradient_norm, static_cast<double>(sums.steps));
   line["skipped_steps"] = state_.skipped;
   line["barcodes_per_s"] =
       static_cast<double>(interval_barcodes_) / std::max(seconds() - interval_began_, 1e-9);
@@ -227,50 +194,29 @@ void Trainer::write_interval(double learning_rate) {
 
 bool Trainer::validate(const StopRequest& stop) {
   const double began = seconds();
-  const std::optional<ValidationResult> result = validator_.run([&] { return stop(state_.step); });
+  const std::optional<Validation> result = task_.validate([&] { return stop(state_.step); });
   if (!result) return false;
   interval_began_ += seconds() - began;  // the rate is that of training
   state_.validated_step = state_.step;
-  const BestValidation now{state_.step, result->masked_accuracy, result->masked_loss};
-  const double tail = (1 - options_.unmasked_tail) * static_cast<double>(run_.total_steps);
-  const bool best = presents_better(now, state_.best, tail);
+  const BestValidation now{state_.step, result->accuracy, result->loss};
+  const bool best = task_.better(now, state_.best);
   if (best) state_.best = now;
   if (directory_ != nullptr) write_validation(*result, best);
   return true;
 }
 
-void Trainer::write_validation(const ValidationResult& result, bool best) {
+void Trainer::write_validation(const Validation& result, bool best) {
   nlohmann::ordered_json line;
   line["kind"] = "validation";
   line["step"] = state_.step;
   line["barcodes"] = state_.step * options_.batch;
-  line[key("loss")] = result.masked_loss;
-  line["site_frequency_loss"] = result.site_frequency_loss;
-  line[key("accuracy")] = result.masked_accuracy;
-  line["effective_rank"] = result.effective_rank;
-  line["mean_cosine"] = result.mean_cosine;
-  line["genus_accuracy"] = json_or_null(result.genus_accuracy);
-  line["genus_accuracy_centred"] = json_or_null(result.genus_accuracy_centred);
+  for (const auto& [name, value] : result.line.items()) line[name] = value;
   line["best"] = best;
   line["seconds"] = seconds();
   metrics_->append(line);
-
-  std::string genus = "no labels for genus 1-NN";
-  if (result.genus_accuracy) {
-    genus = fmt::format("genus 1-NN {:.1f} % (centred {:.1f} %)", 100 * *result.genus_accuracy,
-                        100 * *result.genus_accuracy_centred);
-  }
-  log_info(
-      "Validation at step {}: {} loss {:.4f} (by site {:.4f}), accuracy {:.2f} %{}; "
-      "embeddings: "
-      "effective rank {:.1f}, mean cosine {:.4f}, {}",
-      state_.step, options_.model.causal() ? "next-token" : "masked", result.masked_loss,
-      result.site_frequency_loss, 100 * result.masked_accuracy, best ? ", best so far" : "",
-      result.effective_rank, result.mean_cosine, genus);
-  if (best) {
-    write_model(directory_->path(), described("best"), learner_.parameters(), /*pretraining=*/true);
-  }
-  write_training_report(*directory_, run_);
+  log_info("Validation at step {}: {}{}", state_.step, result.text, best ? "; best so far" : "");
+  if (best) task_.write_best(state_);
+  task_.write_report();
 }
 
 void Trainer::require_same_weights() {
@@ -300,13 +246,6 @@ void Trainer::save_checkpoint() {
   checkpointed_ = Clock::now();
 }
 
-void Trainer::write_last() {
-  if (directory_ == nullptr) return;
-  write_directory_atomically(directory_->last_model(), [&](const std::filesystem::path& folder) {
-    write_model(folder, described("last"), learner_.parameters(), /*pretraining=*/true);
-  });
-}
-
 void Trainer::say_what_communication_cost(std::int64_t steps) const {
   if (communicator_.size() == 1 || steps == 0) return;
   const auto per_step = [&](double seconds) { return 1e3 * seconds / static_cast<double>(steps); };
@@ -317,26 +256,6 @@ void Trainer::say_what_communication_cost(std::int64_t steps) const {
       learner_.gradient_sum().buckets(),
       per_step(communicator_.seconds_in_sums() - seconds_in_sums_), communicator_.size(),
       per_step(learner_.gradient_sum().seconds_waited() - seconds_waited_));
-}
-
-ModelDescription Trainer::described(const char* checkpoint) const {
-  ModelDescription description = description_;
-  nlohmann::ordered_json facts;
-  facts["checkpoint"] = checkpoint;
-  facts["step"] = state_.step;
-  facts["steps_planned"] = run_.total_steps;
-  facts["barcodes_seen"] = state_.step * options_.batch;
-  facts["barcodes_in_training_set"] = data_.records.training.size();
-  facts["data_fingerprint"] = data_.fingerprint;
-  facts["barcodemae_version"] = run_.version;
-  if (state_.best) {
-    facts["best_step"] = state_.best->step;
-    facts["best_" + key("accuracy")] = state_.best->masked_accuracy;
-    facts["best_" + key("loss")] = state_.best->masked_loss;
-  }
-  facts["options"] = run_.options;
-  for (const auto& [name, value] : facts.items()) description.training[name] = value.dump();
-  return description;
 }
 
 }  // namespace barcodemae

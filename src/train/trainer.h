@@ -7,17 +7,17 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/progress.h"
 #include "communication/communicator.h"
-#include "formats/model_directory.h"
 #include "train/checkpoint.h"
 #include "train/learner.h"
 #include "train/metrics_log.h"
 #include "train/run_directory.h"
-#include "train/training_data.h"
+#include "train/schedule.h"
 #include "train/training_state.h"
-#include "train/validation.h"
+#include "train/training_task.h"
 
 namespace barcodemae {
 
@@ -33,19 +33,30 @@ struct NonFiniteGuard {
   static void note(TrainingState& state, bool applied);
 };
 
+/// How a training runs, whatever it trains.
+struct LoopOptions {
+  std::int64_t batch = 64;  ///< barcodes a step
+  ScheduleConfig schedule;
+  double checkpoint_minutes = 5;
+  bool validate_first = true;  ///< before the first step, too
+  std::string fingerprint;     ///< run_fingerprint(): which checkpoints are this run's
+};
+
 class Trainer {
  public:
-  /// `description`: of the model, without training facts. Goes on from `directory`'s newest
-  /// checkpoint when there is one, else from the first weights. All processes of a job make one;
-  /// rank 0 alone has a `directory`, reads and writes.
-  Trainer(const RunRecord& run, const RunDirectory* directory, const TrainingData& data,
-          const PretrainOptions& options, Learner& learner, const ModelDescription& description,
-          Communicator& communicator);
+  /// Goes on from `directory`'s newest checkpoint when there is one, else from the task's first
+  /// weights. All processes of a job make one; rank 0 alone has a `directory`, reads and writes.
+  /// All but `options` must outlive this object.
+  Trainer(const RunRecord& run, const RunDirectory* directory, LoopOptions options,
+          Learner& learner, TrainingTask& task, Communicator& communicator);
 
-  /// Trains to the end, or until `stop`. True: done; best model in the folder, last model in last/.
+  /// Trains to the end, until the task has enough, or until `stop`. True: done; best and last model
+  /// are written.
   bool run(const StopRequest& stop);
 
   const TrainingState& state() const { return state_; }
+  /// Of training and validation, over all sittings.
+  double seconds() const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -56,26 +67,18 @@ class Trainer {
   void take_step();
   void note_step(const TrainingStep& content, const StepOutcome& outcome, double learning_rate);
   void write_interval(double learning_rate);
-  void write_validation(const ValidationResult& result, bool best);
+  void write_validation(const Validation& result, bool best);
   void require_same_weights();
   void save_checkpoint();
-  void write_last();
   void say_what_communication_cost(std::int64_t steps) const;
-  ModelDescription described(const char* checkpoint) const;
-  double seconds() const;
-  /// "masked_loss", or "next_token_loss".
-  std::string key(const char* what) const;
 
   const RunRecord& run_;
   const RunDirectory* directory_;
-  const TrainingData& data_;
-  const PretrainOptions& options_;
+  const LoopOptions options_;
   Learner& learner_;
-  const ModelDescription& description_;
+  TrainingTask& task_;
   Communicator& communicator_;
   Schedule schedule_;
-  BatchSource source_;
-  Validator validator_;
   std::optional<CheckpointStore> checkpoints_;
   TrainingState state_;
   std::unique_ptr<MetricsLog> metrics_;

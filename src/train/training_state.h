@@ -24,7 +24,8 @@ struct IntervalSums {
   std::vector<double> auxiliary_loss, auxiliary_hits, auxiliary_count;
 };
 
-/// The validation that presents the model: highest masked-token accuracy, the earliest of equals.
+/// The validation that presents the model: the best by TrainingTask::better. The accuracy is of
+/// masked (or next) tokens in pretraining, of classes in fine-tuning.
 struct BestValidation {
   std::int64_t step = 0;
   double masked_accuracy = 0;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "run_binary.h"
 
@@ -60,6 +61,7 @@ class BadFile : public testing::Test {
     expect_refused({"evaluate", "knn", kModel, file, "--no-cache"}, named);
     expect_refused({"prepare", file, "--out", folder_ / "out.csv"}, named);
     expect_refused({"evaluate", "clustering", kModel, file, "--no-cache"}, named);
+    expect_refused({"evaluate", "finetune", kModel, file, "--out", folder_ / "tuned"}, named);
     EXPECT_EQ(folder_.names(), before) << "nothing half-written";
   }
   ScratchFolder folder_;
@@ -214,6 +216,22 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   linear({"--train-npy", "a.npy", "a.tsv"}, "--train-npy");
   linear({"--no-baselines", "--baseline-kmer", "4"}, "--baseline-kmer: there are no baselines");
   expect_refused({"evaluate", "linear"}, "evaluate linear needs MODEL and DATA");
+  const auto finetune = [&](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> all = {"evaluate", "finetune", kModel,
+                                    data,       "--out",    folder / "tuned"};
+    all.insert(all.end(), options.begin(), options.end());
+    expect_refused(all, named);
+  };
+  finetune({"--val", "tset"}, "--val tset");
+  finetune({"--test", "train"}, "what is trained on is no test");
+  finetune({"--test", "test_unseen"}, "not one has a species that occurs among");
+  finetune({"--batch", "100000"}, "Give a smaller --batch");
+  finetune({"--epochs", "0"}, "--epochs");
+  finetune({"--precision", "int8"}, "--precision int8");
+  EXPECT_FALSE(std::filesystem::exists(folder / "tuned")) << "nothing half-written";
+  expect_refused({"evaluate", "finetune", kModel, data}, "--out");
+  expect_refused({"evaluate", "finetune", "--out", folder / "tuned"},
+                 "evaluate finetune needs MODEL and DATA");
   evaluate({"--json", "/no/such/folder/x.json"}, "Create the folder first");
   expect_refused({"embed", kModel, data, "--split", "tset", "--out", folder / "x.npy"}, "tset");
   expect_refused({"embed", kModel, data, "--dtype", "float16", "--out", folder / "x.tsv"}, "x.tsv");

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -13,10 +14,14 @@
 namespace barcodemae {
 
 struct ModelRun {
+  using Make = std::function<std::unique_ptr<Objective>(Parameters&)>;
   ModelRun(std::unique_ptr<Backend> device, const ModelConfig& config, DType activation)
+      : ModelRun(std::move(device), activation,
+                 [&](Parameters& declared) { return make_objective(declared, config); }) {}
+  ModelRun(std::unique_ptr<Backend> device, DType activation, const Make& make)
       : backend(std::move(device)),
         parameters(*backend, activation == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32),
-        objective(make_objective(parameters, config)),
+        objective(make(parameters)),
         model(*objective),
         arena(*backend),
         tape(arena),
@@ -37,9 +42,10 @@ struct ModelRun {
 
   /// Forward and backward; the loss terms' {mean, hits}.
   std::vector<std::vector<float>> train(const PackedBatch& batch, const MaskingPlan& plan,
-                                        const GlobalCounts& counts, double masked_weight) {
+                                        const GlobalCounts& counts, double masked_weight,
+                                        double auxiliary = 0) {
     const auto terms = run([&] {
-      auto losses = model(context, batch, plan, counts, {masked_weight});
+      auto losses = model(context, batch, plan, counts, {masked_weight, auxiliary});
       tape.backward();
       return losses;
     });

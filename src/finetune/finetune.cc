@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+#include "finetune/finetune.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "barcodemae_version.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/progress.h"
+#include "communication/collectives.h"
+#include "evaluation/class_table.h"
+#include "evaluation/questions.h"
+#include "finetune/finetune_task.h"
+#include "formats/classifier_files.h"
+#include "train/checkpoint.h"
+
+namespace barcodemae {
+namespace {
+
+/// Throws UserError for sides that cannot be used.
+FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data,
+                           const FinetuneOptions& options) {
+  const std::string train = "--train " + options.train, val = "--val " + options.val,
+                    test = "--test " + options.test;
+  const auto train_splits = evaluation.splits(options.train, "--train");
+  const auto val_splits = evaluation.splits(options.val, "--val");
+  const auto test_splits = evaluation.splits(options.test, "--test");
+  require_apart(train_splits, val_splits, train + " " + val,
+                "what is trained on says nothing about stopping");
+  require_apart(train_splits, test_splits, train + " " + test, "what is trained on is no test");
+  require_apart(val_splits, test_splits, val + " " + test, "what is chosen by is no test");
+  FinetuneSides sides{evaluation.labelled(train_splits, options.rank, "--train"),
+                      evaluation.labelled(val_splits, options.rank, "--val"),
+                      evaluation.labelled(test_splits, options.rank, "--test"),
+                      {},
+                      {},
+                      {}};
+  const std::vector<std::string> names = label_names(data, options.rank);
+  require_question({train, sides.train.labels}, {val, sides.val.labels}, options.rank, names);
+  require_question({train, sides.train.labels}, {test, sides.test.labels}, options.rank, names);
+  // By name: the order of the file's records does not matter.
+  std::map<std::string, std::int32_t> by_name;
+  for (const std::int32_t label : sides.train.labels) {
+    by_name.emplace(names[static_cast<std::size_t>(label)], label);
+  }
+  sides.class_of_label.assign(names.size(), -1);
+  for (const auto& [name, label] : by_name) {
+    sides.class_of_label[static_cast<std::size_t>(label)] =
+        static_cast<std::int32_t>(sides.classes.size());
+    sides.classes.push_back(name);
+    sides.label_of_class.push_back(label);
+  }
+  const std::vector<std::int32_t> val_classes = sides.classes_of(sides.val.labels);
+  sides.val_unknown = std::count(val_classes.begin(), val_classes.end(), -1);
+  return sides;
+}
+
+/// As the encoder is used from now on.
+ModelDescription finetuned(const EvaluationData& evaluation) {
+  ModelDescription description = evaluation.description();
+  description.config.pooling = Pooling::kMean;
+  description.training.clear();
+  return description;
+}
+
+struct Job {
+  const FinetuneOptions& options;
+  const FinetuneSides& sides;
+  const Dataset& data;
+  const ModelDescription& description;
+  Backend& backend;
+  Communicator& communicator;
+};
+
+/// Trains to the end; false: interrupted.
+bool train(RunRecord& run, const RunDirectory* directory, const std::filesystem::path& model,
+           bool begun, const Job& job, const StopRequest& stop) {
+  const FinetuneOptions& options = job.options;
+  const auto classes = static_cast<int>(job.sides.classes.size());
+  const LearnerOptions learning{
+      .seed = options.seed,
+      .micro_batch = std::min(options.micro_batch, largest_share(options.batch, job.communicator)),
+      .masked = {0, 0, 0},
+      .weight_decay = options.weight_decay,
+      .clip = options.clip};
+  const DType activation = options.features.precision;
+  Learner learner(
+      learning,
+      [&](Parameters& parameters) {
+        return std::make_unique<Classifier>(parameters, job.description.config, options.rank,
+                                            classes);
+      },
+      job.backend, activation, job.description.coder.max_tokens(), job.communicator);
+  const std::string fingerprint = run_fingerprint(run, compared_finetune_options());
+  if (!begun && directory != nullptr) {
+    CheckpointStore(directory->checkpoints(), fingerprint).clear();
+    directory->write(run);
+  }
+  log_info(
+      "Fine-tuning: up to {} epochs of {} steps of {} barcodes; lr up to {:g}, of the encoder "
+      "{:g}",
+      options.epochs, format_count(run.validate_every), options.batch, options.lr,
+      options.lr * options.encoder_lr_factor);
+  FinetuneTask task(run, directory, model, job.data, job.sides, options, learner, job.description,
+                    job.communicator);
+  ScheduleConfig schedule;
+  schedule.kind = ScheduleKind::kCosine;
+  schedule.peak = options.lr;
+  schedule.warmup = options.warmup;
+  Trainer trainer(run, directory,
+                  {.batch = options.batch,
+                   .schedule = schedule,
+                   .checkpoint_minutes = options.checkpoint_minutes,
+                   .validate_first = false,
+                   .fingerprint = fingerprint},
+                  learner, task, job.communicator);
+  if (!trainer.run(stop)) {
+    log_info("Interrupted after step {} of {}; the same command goes on from there",
+             trainer.state().step, run.total_steps);
+    return false;
+  }
+  const TrainingState& state = trainer.state();
+  if (!state.best) {
+    throw UserError(
+        "no validation had a finite loss: there is no model to report on\n"
+        "Give --precision f32 or a smaller --lr, and another --out.");
+  }
+  run.result["steps"] = state.step;
+  run.result["skipped_steps"] = state.skipped;
+  run.result["best_step"] = state.best->step;
+  run.result["val_accuracy"] = state.best->masked_accuracy;
+  run.result["val_loss"] = state.best->masked_loss;
+  run.result["seconds"] = trainer.seconds();
+  run.finished = true;
+  if (directory != nullptr) directory->write(run);
+  return true;
+}
+
+/// Scores of the model in rank 0's folder on `test`.
+ClassificationScores score(const RunDirectory* directory, const Job& job) {
+  Parameters parameters(job.backend);
+  const Encoder encoder(parameters, job.description.config);
+  parameters.allocate(/*training=*/false);
+  ClassifierHead head;
+  head.weights.rows = static_cast<std::int64_t>(job.sides.classes.size());
+  head.weights.cols = job.description.config.encoder.width;
+  if (directory != nullptr) {
+    load_encoder(directory->path(), parameters);
+    head = read_classifier(directory->path(), job.description.config.encoder.width);
+    if (head.classes != job.sides.classes || head.rank != job.options.rank) {
+      throw UserError(
+          "{}: its classes are not those of this run\nFine-tune again, to another --out.",
+          (directory->path() / "classes.json").string());
+    }
+  }
+  const auto size = [](std::int64_t count) { return static_cast<std::size_t>(count); };
+  head.weights.values.resize(size(head.weights.rows * head.weights.cols));
+  head.bias.resize(size(head.weights.rows));
+  const View values = parameters.values();
+  std::vector<float> weights(size(values.size()));
+  job.backend.download(weights.data(), values);
+  for (std::vector<float>* part : {&weights, &head.weights.values, &head.bias}) {
+    job.communicator.broadcast(part->data(), part->size() * sizeof(float));
+  }
+  job.backend.upload(values, weights.data());
+  const DType precision = job.options.features.precision;
+  job.backend.refresh_weights(parameters, precision, /*backward=*/false);
+
+  EmbedderOptions embedding;
+  embedding.precision = precision;
+  Embedder embedder = Embedder::borrow(job.description, encoder, job.backend, embedding);
+  const std::vector<std::int32_t> targets = job.sides.classes_of(job.sides.test.labels);
+  const SoftmaxAnswers answers = *ask(
+      embedder, head, job.data, job.sides.test.records, targets, [] { return false; },
+      "classifying " + job.options.test, job.communicator);
+  std::vector<std::int32_t> predicted;
+  for (const std::int32_t one : answers.classes) {
+    predicted.push_back(job.sides.label_of_class[static_cast<std::size_t>(one)]);
+  }
+  return score_predictions(
+      job.sides.test.labels, predicted,
+      known_labels(job.sides.train.labels, job.data.label_count(job.options.rank)));
+}
+
+FinetuneResult result_of(const RunRecord& run, const RunDirectory* directory,
+                         const std::filesystem::path& model, const Job& job) {
+  const FinetuneOptions& options = job.options;
+  const FinetuneSides& sides = job.sides;
+  FinetuneResult result;
+  result.name = model.filename().empty() ? model.parent_path().filename().string()
+                                         : model.filename().string();
+  result.name += options.from_scratch ? ", from scratch" : ", fine-tuned";
+  result.rank = options.rank;
+  result.train = options.train;
+  result.val = options.val;
+  result.test = options.test;
+  result.train_count = sides.train.size();
+  result.val_count = sides.val.size();
+  result.test_count = sides.test.size();
+  result.classes = static_cast<std::int64_t>(sides.classes.size());
+  result.left_out = sides.train.left_out() + sides.val.left_out() + sides.test.left_out();
+  result.val_unknown = sides.val_unknown;
+  result.from_scratch = options.from_scratch;
+  result.lr = options.lr;
+  result.encoder_lr_factor = options.encoder_lr_factor;
+  result.frozen_epochs = options.frozen_epochs;
+  result.most_epochs = options.epochs;
+  result.patience = options.patience;
+  result.batch = options.batch;
+  result.seed = options.seed;
+  result.label_names = label_names(job.data, options.rank);
+  result.scores = score(directory, job);
+  result.validation_accuracy = run.result.value("val_accuracy", 0.0);
+  result.best_epoch =
+      static_cast<int>(run.result.value("best_step", std::int64_t{0}) / run.validate_every);
+  result.seconds = run.result.value("seconds", 0.0);
+  if (directory != nullptr) {
+    result.epochs = read_epochs(directory->metrics_file(), run.validate_every);
+  }
+  return result;
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const FinetuneOptions& options, const std::string& model) {
+  nlohmann::ordered_json json;
+  json["model"] = model;
+  json["from-scratch"] = options.from_scratch;
+  json["rank"] = to_string(options.rank);
+  json["train"] = options.train;
+  json["val"] = options.val;
+  json["anchor"] = options.features.anchor;
+  json["marker-code"] = options.features.marker_code;
+  json["epochs"] = options.epochs;
+  json["patience"] = options.patience;
+  json["batch"] = options.batch;
+  json["lr"] = options.lr;
+  json["encoder-lr-factor"] = options.encoder_lr_factor;
+  json["frozen-epochs"] = options.frozen_epochs;
+  json["warmup"] = options.warmup;
+  json["weight-decay"] = options.weight_decay;
+  json["clip"] = options.clip;
+  json["seed"] = options.seed;
+  json["precision"] = precision_name(options.features.precision);
+  json["device"] = options.features.device;
+  json["micro-batch"] = options.micro_batch;
+  return json;
+}
+
+std::vector<ComparedOption> compared_finetune_options() {
+  std::vector<ComparedOption> compared;
+  const nlohmann::ordered_json json = to_json(FinetuneOptions(), "");
+  for (const auto& [name, value] : json.items()) compared.push_back({name, {}, false});
+  return compared;
+}
+
+std::optional<FinetuneResult> finetune(const std::filesystem::path& model,
+                                       const std::filesystem::path& data_file,
+                                       const std::filesystem::path& out,
+                                       const FinetuneOptions& options, Backend& backend,
+                                       const StopRequest& stop, Communicator& communicator) {
+  RunRecord run;
+  run.version = BARCODEMAE_VERSION;
+  run.options = to_json(options, model_fingerprint(model));
+  run.data_file = data_file.string();
+  std::optional<RunDirectory> directory;  // rank 0's
+  if (communicator.rank() == 0) directory.emplace(out);
+  const RunDirectory* const writable = directory ? &*directory : nullptr;
+  const std::optional<RunRecord> begun = read_begun(writable, communicator);
+  if (begun) {  // options first: that needs no reading of data
+    run.data_fingerprint = begun->data_fingerprint;
+    run.profile_fingerprint = begun->profile_fingerprint;
+    check_same_run(*begun, run, out, compared_finetune_options());
+  }
+  EvaluationData evaluation(model, data_file, options.features, communicator);
+  const Dataset& data = evaluation.data();
+  run.data_fingerprint = data.fingerprint();
+  run.profile_fingerprint = coder_fingerprint(evaluation.description().coder);
+  require_same_job(run, communicator);
+  if (begun) check_same_run(*begun, run, out, compared_finetune_options());
+
+  const FinetuneSides sides = choose_sides(evaluation, data, options);
+  log_info("Classes: {} of {} barcodes to train on; of {} for validation {} have none of them",
+           format_count(static_cast<std::int64_t>(sides.classes.size())),
+           format_count(sides.train.size()), format_count(sides.val.size()),
+           format_count(sides.val_unknown));
+  const std::int64_t per_epoch = BatchSource::steps_per_epoch(sides.train.size(), options.batch);
+  if (options.batch < communicator.size()) {
+    throw UserError("--batch {} is less than the {} processes of this job\nStart fewer of them.",
+                    options.batch, communicator.size());
+  }
+  const ModelDescription description = finetuned(evaluation);
+  const Job job{options, sides, data, description, backend, communicator};
+  run.simd = begun ? begun->simd : to_string(machine().simd);
+  run.total_steps = options.epochs * per_epoch;
+  run.validate_every = run.log_every = per_epoch;
+  if (begun && begun->finished) {
+    log_info("This run is finished: its model is only tested");
+    run = *begun;
+  } else if (!train(run, writable, model, begun.has_value(), job, stop)) {
+    return std::nullopt;
+  }
+  return result_of(run, writable, model, job);
+}
+
+}  // namespace barcodemae

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "analysis/classification.h"
+#include "report/report.h"
+#include "sequence/record.h"
+
+namespace barcodemae {
+
+/// Of metrics.jsonl; not a number where it was not finite.
+struct FinetuneEpoch {
+  int epoch = 0;
+  double training_loss = 0, training_accuracy = 0;
+  double validation_loss = 0, validation_accuracy = 0;
+  bool best = false;  ///< so far
+};
+/// `steps_per_epoch`: of the run.
+std::vector<FinetuneEpoch> read_epochs(const std::filesystem::path& metrics_file,
+                                       std::int64_t steps_per_epoch);
+/// Two charts, loss and accuracy against epochs.
+void add_curves(Report& report, const std::vector<FinetuneEpoch>& epochs);
+
+struct FinetuneResult {
+  std::string name;  ///< of the model it began with
+  Rank rank = Rank::kSpecies;
+  std::string train, val, test;
+  std::int64_t train_count = 0, val_count = 0, test_count = 0, classes = 0;
+  std::int64_t left_out = 0;     ///< records of these splits without a label, or without a token
+  std::int64_t val_unknown = 0;  ///< of val_count: of a class that is not trained on
+  bool from_scratch = false;
+  double lr = 0, encoder_lr_factor = 0;
+  int frozen_epochs = 0, most_epochs = 0, patience = 0;
+  std::int64_t batch = 0;
+  std::uint64_t seed = 0;
+
+  ClassificationScores scores;  ///< on `test`
+  double validation_accuracy = 0;
+  int best_epoch = 0;
+  std::vector<FinetuneEpoch> epochs;  ///< those that were trained
+  double seconds = 0;                 ///< of training and validation, over all sittings
+  std::vector<std::string> label_names;
+
+  /// {"task": "finetune", "rank", "train", …, "rows": [{"name", "accuracy", …, "epochs"}]}
+  std::string to_json() const;
+  /// The table for a terminal.
+  std::string to_text() const;
+  /// Every class (class_table_csv).
+  std::string class_table() const;
+};
+
+}  // namespace barcodemae
