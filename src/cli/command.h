@@ -38,5 +38,6 @@ void add_bench_command(CLI::App& application);
 void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_linear_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_clustering_command(CLI::App& evaluate, Communicator& communicator);
+void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator);
 
 }  // namespace barcodemae
