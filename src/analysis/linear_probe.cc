@@ -119,7 +119,7 @@ class LinearProbe::Trainer {
   }
 
   /// One optimiser step of the weights from `begin` on.
-  void move(std::int64_t begin, Array gradient) {
+  void move(std::int64_t begin, const Array& gradient) {
     const auto rate = static_cast<float>(options_.learning_rate);
     const auto decay = static_cast<float>(options_.weight_decay);
     Array weights(weights_.data() + begin, gradient.size());

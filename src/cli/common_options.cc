@@ -128,6 +128,13 @@ DType ComputeOptions::resolved(Communicator& communicator) const {
   return fastest;
 }
 
+void refuse_idle(const CLI::App& command, std::initializer_list<const char*> options,
+                 std::string_view why) {
+  for (const char* option : options) {
+    if (command.count(option) > 0) throw UserError("{}: {}\nLeave the option out.", option, why);
+  }
+}
+
 void print_compute_choice(const ComputeOptions& options, DType resolved) {
   const char* precision = precision_name(resolved);
   if (options.device == "reference") {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "tensor/view.h"
 
@@ -40,6 +42,10 @@ void add_compute_options(CLI::App& command, ComputeOptions& options);
 CLI::Option* within(CLI::Option* option, double low, double high);
 CLI::Option* whole(CLI::Option* option, std::int64_t low,
                    std::int64_t high = std::numeric_limits<std::int64_t>::max());
+
+/// Throws UserError when one of the options is given, which means nothing for the reason `why`.
+void refuse_idle(const CLI::App& command, std::initializer_list<const char*> options,
+                 std::string_view why);
 
 /// Prints once what was chosen: device, SIMD level, precision, threads.
 void print_compute_choice(const ComputeOptions& options, DType resolved);

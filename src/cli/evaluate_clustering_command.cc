@@ -53,7 +53,13 @@ Report report_of(const ClusteringResult& result) {
   return report;
 }
 
-ClusteringResult run(ClusteringCommandOptions& options, Communicator& communicator) {
+ClusteringResult run(const CLI::App& command, ClusteringCommandOptions& options,
+                     Communicator& communicator) {
+  if (options.reduce == "none") {
+    refuse_idle(command, {"--components", "--neighbours", "--min-dist", "--epochs"},
+                "an option of UMAP, which --reduce none leaves out");
+  }
+  if (!options.npy.empty()) refuse_idle(command, {"--splits"}, "all rows of --npy are clustered");
   options.clustering.rank = options.checked_rank();
   options.clustering.baselines = !options.no_baselines;
   options.clustering.umap.seed = options.seed;
@@ -121,9 +127,9 @@ void add_evaluate_clustering_command(CLI::App& evaluate, Communicator& communica
       "  barcodemae evaluate clustering runs/small barcodes.csv --splits val_unseen --rank "
       "species\n"
       "  barcodemae evaluate clustering --npy C.npy C.tsv --rank dna_bin --json out.json");
-  command->callback([options, &communicator] {
+  command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
-    const ClusteringResult result = run(*options, communicator);
+    const ClusteringResult result = run(*command, *options, communicator);
     options->write_results(communicator, result.to_text(), result.to_json(),
                            [&] { return report_of(result); });
   });

@@ -98,7 +98,13 @@ std::vector<InferenceMask> masks_of(const KnnCommandOptions& options) {
   return masks;
 }
 
-KnnResult run(KnnCommandOptions& options, Communicator& communicator) {
+KnnResult run(const CLI::App& command, KnnCommandOptions& options, Communicator& communicator) {
+  if (options.votes != "softmax") {
+    refuse_idle(command, {"--temperature"}, "there are no --votes softmax");
+  }
+  if (!options.keys_npy.empty()) {
+    refuse_idle(command, {"--keys", "--queries"}, "files of embeddings have no splits");
+  }
   options.knn.rank = options.checked_rank();
   options.knn.baselines = !options.no_baselines;
   options.knn.seed = options.seed;
@@ -197,10 +203,10 @@ void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator) {
       "  barcodemae evaluate knn coi-small barcodes.csv --inference-mask drop,replace "
       "--mask-rate 0.1,0.3,0.5,0.7 --report mismatch.html\n"
       "  barcodemae evaluate knn --keys-npy K.npy K.tsv --queries-npy Q.npy Q.tsv --rank family");
-  command->callback([options, &communicator] {
+  command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
     if (communicator.rank() == 0) require_writable(options->per_class);
-    const KnnResult result = run(*options, communicator);
+    const KnnResult result = run(*command, *options, communicator);
     if (communicator.rank() == 0 && !options->per_class.empty()) {
       write_file_atomically(options->per_class, result.class_table());
     }

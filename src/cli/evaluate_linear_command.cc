@@ -78,7 +78,13 @@ void choose_protocol(LinearCommandOptions& options) {
   linear.probe.patience = options.patience.value_or(linear.probe.patience);
 }
 
-LinearResult run(LinearCommandOptions& options, Communicator& communicator) {
+LinearResult run(const CLI::App& command, LinearCommandOptions& options,
+                 Communicator& communicator) {
+  if (!options.train_npy.empty()) {
+    refuse_idle(command, {"--train", "--val", "--test", "--baseline-kmer"},
+                "files of embeddings have no splits, and no baselines");
+  }
+  if (options.no_baselines) refuse_idle(command, {"--baseline-kmer"}, "there are no baselines");
   choose_protocol(options);
   options.linear.rank = options.checked_rank();
   options.linear.baselines = !options.no_baselines;
@@ -172,10 +178,10 @@ void add_evaluate_linear_command(CLI::App& evaluate, Communicator& communicator)
       "  barcodemae evaluate linear coi-small barcodes.csv --protocol reference --json out.json\n"
       "  barcodemae evaluate linear --train-npy T.npy T.tsv --val-npy V.npy V.tsv --test-npy E.npy "
       "E.tsv");
-  command->callback([options, &communicator] {
+  command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
     if (communicator.rank() == 0) require_writable(options->per_class);
-    const LinearResult result = run(*options, communicator);
+    const LinearResult result = run(*command, *options, communicator);
     if (communicator.rank() == 0 && !options->per_class.empty()) {
       write_file_atomically(options->per_class, result.class_table());
     }

@@ -17,8 +17,12 @@ struct PrepareCommandOptions {
   std::string duplicates = "majority", splits = "new";
 };
 
-void run_prepare(PrepareCommandOptions& options) {
+void run_prepare(const CLI::App& command, PrepareCommandOptions& options) {
   PrepareOptions& chosen = options.prepare;
+  if (options.splits == "own") {
+    refuse_idle(command, {"--val", "--test", "--unseen-species", "--seed"},
+                "with --splits own no splits are made");
+  }
   chosen.splits = options.splits == "own" ? SplitSource::kOwn : SplitSource::kNew;
   chosen.duplicates =
       options.duplicates == "first" ? Duplicates::kFirstInFile : Duplicates::kMajority;
@@ -96,7 +100,7 @@ void add_prepare_command(CLI::App& application) {
       "  barcodemae prepare BOLD_Public.tsv --marker-code COI-5P --min-length 500 \\\n"
       "      --max-ambiguous 0.01 --unseen-species 0.1 --out bold.csv.zst\n"
       "  barcodemae prepare unite.fasta --unseen-species 0.1 --out its.csv");
-  command.callback([options] { run_prepare(*options); });
+  command.callback([options, &command] { run_prepare(command, *options); });
 }
 
 }  // namespace barcodemae

@@ -111,6 +111,7 @@ LinearResult evaluate_linear(const std::filesystem::path& model, const std::file
   result.test_count = test_records.size();
   result.left_out = train_records.left_out() + val_records.left_out() + test_records.left_out();
   require_question({train, labels.train}, {test, labels.test}, options.rank, result.label_names);
+  require_question({train, labels.train}, {val, labels.val}, options.rank, result.label_names);
 
   const auto classes = static_cast<std::int32_t>(result.label_names.size());
   const auto add_encoder = [&](FrozenEncoder encoder) {
@@ -139,18 +140,18 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
                              Communicator& communicator) {
   LabelNumbers numbers;
   LabelledVectors train = read_embeddings(files.train, options.rank, numbers);
-  const LabelledVectors val = read_embeddings(files.val, options.rank, numbers);
+  LabelledVectors val = read_embeddings(files.val, options.rank, numbers);
   const LabelledVectors test = read_embeddings(files.test, options.rank, numbers);
-  for (const auto& [vectors, file] : {std::pair(&val.vectors, &files.val.vectors),
-                                      std::pair(&test.vectors, &files.test.vectors)}) {
-    if (vectors->cols == train.vectors.cols) continue;
+  for (const auto& [cols, file] : {std::pair(val.vectors.cols, &files.val.vectors),
+                                   std::pair(test.vectors.cols, &files.test.vectors)}) {
+    if (cols == train.vectors.cols) continue;
     throw UserError("{} has {} columns, {} has {}\nAll must come from the same model.",
-                    files.train.vectors.string(), train.vectors.cols, file->string(),
-                    vectors->cols);
+                    files.train.vectors.string(), train.vectors.cols, file->string(), cols);
   }
-  const std::int64_t left_out = train.keep_labelled();
+  const std::int64_t left_out = train.keep_labelled() + val.keep_labelled();
   if (left_out > 0)
-    log_info("{} training rows without a label are left out", format_count(left_out));
+    log_info("{} rows to train on or to choose by without a label are left out",
+             format_count(left_out));
   const Sides labels{train.labels, val.labels, test.labels};
   LinearResult result = begun(options, labels, numbers.names());
   result.train = files.train.vectors.string();
@@ -162,6 +163,8 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
   result.left_out = left_out;
   require_question({files.train.labels.string(), labels.train},
                    {files.test.labels.string(), labels.test}, options.rank, result.label_names);
+  require_question({files.train.labels.string(), labels.train},
+                   {files.val.labels.string(), labels.val}, options.rank, result.label_names);
   warn_of_shared_ids(files.train.labels, files.test.labels);
   if (communicator.rank() != 0) return result;
   result.rows.push_back(probed_row(files.train.vectors.stem().string(), options, labels,
@@ -222,7 +225,7 @@ std::string LinearResult::to_text() const {
       format_count(train_count), train, format_count(classes), format_count(test_count), test);
   text += probe.patience > 0
               ? fmt::format("Stopped and chosen on {} ({})\n", format_count(val_count), val)
-              : fmt::format("{} epochs, whatever {} ({}) says\n", probe.epochs,
+              : fmt::format("{} epochs, not stopped by {} ({})\n", probe.epochs,
                             format_count(val_count), val);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;

@@ -240,7 +240,7 @@ Matrix Embedder::embed(const Dataset& data, std::span<const std::int64_t> record
                                                               : data.tokens(record, coder);
       if (mask.kind == InferenceMask::Kind::kNone) continue;
       MaskedSequence hidden =
-          masked(sequences[index(i)], coder.tokenizer.vocabulary(), mask, data.id(record));
+          masked(sequences[index(i)], coder.first_token(), mask, data.id(record));
       sequences[index(i)] = std::move(hidden.tokens);
       if (!pooled.empty()) pooled[index(i)] = std::move(hidden.pooled);
     }

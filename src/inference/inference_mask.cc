@@ -35,7 +35,11 @@ std::vector<bool> choose(const TokenSequence& sequence, std::int32_t first_kmer,
   }
   auto count =
       static_cast<std::size_t>(std::llround(mask.rate * static_cast<double>(numbers.size())));
-  if (mask.kind == InferenceMask::Kind::kDrop && count == sequence.ids.size() && count > 0) --count;
+  // [CLS] may not be in the mean.
+  const bool unknown = std::ranges::count(sequence.ids, KmerVocabulary::kUnknown) > 0;
+  if (mask.kind == InferenceMask::Kind::kDrop && !unknown && count == numbers.size() && count > 0) {
+    --count;
+  }
   if (mask.kind == InferenceMask::Kind::kOnlyMasked && !numbers.empty()) {
     count = std::max<std::size_t>(count, 1);
   }
@@ -66,14 +70,14 @@ std::string InferenceMask::name() const {
   return kind == Kind::kNone ? to_string(kind) : fmt::format("{} {}", to_string(kind), rate);
 }
 
-MaskedSequence masked(const TokenSequence& sequence, const KmerVocabulary& vocabulary,
+MaskedSequence masked(const TokenSequence& sequence, std::int32_t first_kmer,
                       const InferenceMask& mask, std::string_view id) {
   BARCODEMAE_CHECK(mask.rate >= 0 && mask.rate <= 1, "mask rate {}", mask.rate);
   MaskedSequence result;
   if (mask.kind == InferenceMask::Kind::kNone) {
     result.tokens = sequence;
   } else {
-    const std::vector<bool> chosen = choose(sequence, vocabulary.first_kmer(), mask, id);
+    const std::vector<bool> chosen = choose(sequence, first_kmer, mask, id);
     for (std::size_t token = 0; token < chosen.size(); ++token) {
       if (chosen[token] && mask.kind == InferenceMask::Kind::kDrop) continue;
       if (chosen[token] && mask.kind == InferenceMask::Kind::kOnlyMasked) {

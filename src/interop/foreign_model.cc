@@ -107,6 +107,10 @@ void ForeignModel::read_config(const ImportOptions& options) {
           ? read_transformer(JsonReader(facts_.decoder, facts_.source + ": decoder_config"))
           : config.encoder;
   if (pretraining_ == Pretraining::kHead) config.objective = ObjectiveKind::kMaskedLanguageModel;
+  if (bert.has("is_decoder") && bert.boolean("is_decoder")) {  // causal attention, in use too
+    if (pretraining_ == Pretraining::kAutoencoder) bert.fail("is_decoder", "false");
+    config.objective = ObjectiveKind::kCausalLanguageModel;
+  }
   config.vocabulary = static_cast<int>(bert.integer("vocab_size", 1, 1 << 24));
   config.max_positions = bert.has("max_position_embeddings")
                              ? static_cast<int>(bert.integer("max_position_embeddings", 1, 1 << 20))

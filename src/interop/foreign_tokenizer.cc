@@ -139,6 +139,13 @@ ForeignTokenizer kmers_by_length(const CheckpointFacts& facts, const ImportOptio
   return result;
 }
 
+[[noreturn]] void refuse_cls(const std::string& source) {
+  throw UserError(
+      "{}: trained with a [CLS] token before every sequence of k-mers\n"
+      "Such checkpoints cannot be imported yet.",
+      source);
+}
+
 }  // namespace
 
 ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const ImportOptions& options,
@@ -148,11 +155,7 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
         "{}: trained with k-mers that hold N as tokens (tokenize_n_nucleotide)\n"
         "Such vocabularies cannot be imported.",
         facts.source);
-  if (flag(facts, "use_cls_token"))
-    throw UserError(
-        "{}: trained with a [CLS] token before every sequence (use_cls_token)\n"
-        "Such checkpoints cannot be imported yet.",
-        facts.source);
+  if (flag(facts, "use_cls_token")) refuse_cls(facts.source);
   std::optional<std::string> json = facts.tokenizer_json;
   std::string source = facts.tokenizer_source;
   if (!options.tokenizer.empty()) {
@@ -179,8 +182,9 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
   const int max_bases = said.value_or(kPaperBases);
   ForeignTokenizer result;
   if (json && is_bpe_json(*json, source)) {
-    if (options.k || options.stride)
-      throw UserError("{}: byte pairs, not k-mers\nLeave out --k and --stride.", source);
+    if (options.k || options.stride || options.max_bases)
+      throw UserError("{}: byte pairs, not k-mers\nLeave out --k, --stride and --max-bases.",
+                      source);
     BpeFile file = read_bpe_json(*json, source);
     result.id_in_file = std::move(file.id_in_file);
     const int max_tokens = std::min(
@@ -196,6 +200,7 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
   } else {
     result = kmers_by_length(facts, options, vocabulary, stride, max_bases);
   }
+  if (!result.coder.bpe && result.coder.tokenizer.vocabulary().cls() >= 0) refuse_cls(facts.source);
   if (result.id_in_file.size() != static_cast<std::size_t>(vocabulary))
     throw UserError(
         "{}: {} tokens, but the model has {} words (vocab_size)\n"

@@ -63,19 +63,19 @@ Settled settle(std::span<const Vote> votes, const LineageTable& lineages,
   settled.lineage.name(Rank::kBin) = elect(electorate, lineages, Rank::kBin).winner;
   for (auto rank = static_cast<int>(Rank::kSpecies); rank >= 0; --rank) {
     const Election election = elect(electorate, lineages, static_cast<Rank>(rank));
-    if (static_cast<Rank>(rank) == Rank::kSpecies) {
-      settled.several_species = election.several;
-      settled.species_by_majority = election.several && election.winner != 0;
-    } else if (static_cast<Rank>(rank) == Rank::kGenus) {
-      settled.several_genera = election.several;
-      settled.genus_by_majority = election.several && election.winner != 0;
-    }
     if (election.winner == 0) continue;
     settled.lineage.name(static_cast<Rank>(rank)) = election.winner;
     std::erase_if(electorate, [&](const Vote& vote) {
       return lineages[vote.lineage].name(static_cast<Rank>(rank)) != election.winner;
     });
   }
+
+  // Those of other species, who had no vote on the genus, disagree all the same.
+  settled.several_species = elect(candidates, lineages, Rank::kSpecies).several;
+  settled.several_genera = elect(candidates, lineages, Rank::kGenus).several;
+  settled.species_by_majority =
+      settled.several_species && settled.lineage.name(Rank::kSpecies) != 0;
+  settled.genus_by_majority = settled.several_genera && settled.lineage.name(Rank::kGenus) != 0;
 
   const auto merit = [&](const Vote& vote) {
     return std::tuple(-agreement(lineages[vote.lineage], settled.lineage), vote.key);

@@ -144,9 +144,9 @@ class Backend {
   /// made where a product needs them, each by a scale of its own (its largest magnitude / 127).
   virtual DType activation_type(DType precision) const = 0;
   /// Makes or renews the compute copies (bfloat16, int8, reordered) of the matmul parameters; to be
-  /// called after every change of values from outside (first values, a load). `backward`: those of the
-  /// backward pass too, which int8 has not. Kernels throw InternalError when it has not been called
-  /// for a parameter they need; UserError when the machine cannot compute in `precision`.
+  /// called after every change of values from outside (first values, a load). `backward`: those of
+  /// the backward pass too, which int8 has not. Kernels throw InternalError when it has not been
+  /// called for a parameter they need; UserError when the machine cannot compute in `precision`.
   virtual void refresh_weights(const Parameters& parameters, DType precision, bool backward) = 0;
   virtual void forget_weights(const Parameters& parameters) = 0;
 

@@ -231,11 +231,10 @@ bool Trainer::validate(const StopRequest& stop) {
   if (!result) return false;
   interval_began_ += seconds() - began;  // the rate is that of training
   state_.validated_step = state_.step;
-  const bool best = std::isfinite(result->masked_loss) &&
-                    (!state_.best || result->masked_accuracy > state_.best->masked_accuracy);
-  if (best) {
-    state_.best = BestValidation{state_.step, result->masked_accuracy, result->masked_loss};
-  }
+  const BestValidation now{state_.step, result->masked_accuracy, result->masked_loss};
+  const double tail = (1 - options_.unmasked_tail) * static_cast<double>(run_.total_steps);
+  const bool best = presents_better(now, state_.best, tail);
+  if (best) state_.best = now;
   if (directory_ != nullptr) write_validation(*result, best);
   return true;
 }

@@ -14,6 +14,17 @@ constexpr double kHuge = std::numeric_limits<double>::max();
 
 }  // namespace
 
+bool presents_better(const BestValidation& now, const std::optional<BestValidation>& before,
+                     double tail) {
+  if (!std::isfinite(now.masked_loss)) return false;
+  if (!before) return true;
+  const auto in_tail = [&](const BestValidation& at) {
+    return static_cast<double>(at.step) > tail;
+  };
+  if (in_tail(now) != in_tail(*before)) return in_tail(now);
+  return now.masked_accuracy > before->masked_accuracy;
+}
+
 nlohmann::ordered_json to_json(const TrainingState& state) {
   nlohmann::ordered_json json;
   json["step"] = state.step;

@@ -31,6 +31,11 @@ struct BestValidation {
   double masked_loss = 0;
 };
 
+/// Whether `now` presents the model better than `before`. Beyond step `tail` nothing is masked,
+/// which makes a model that masked accuracy understates: what comes from there is better anyway.
+bool presents_better(const BestValidation& now, const std::optional<BestValidation>& before,
+                     double tail);
+
 struct TrainingState {
   std::int64_t step = 0;     ///< optimiser steps done, skipped ones too
   std::int64_t updates = 0;  ///< of them applied: AdamW's t

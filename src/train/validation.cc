@@ -40,8 +40,10 @@ Validator::Validator(const TrainingData& data, const PretrainOptions& options, L
                      const ModelDescription& description, Communicator& communicator)
     : data_(data), learner_(learner), description_(description), communicator_(communicator) {
   const auto count = static_cast<std::int64_t>(data.records.validation.size());
+  MaskingRules rules = options.masking_rules();
+  rules.random_share = rules.keep_share = 0;  // a token that was seen is no reconstruction
   content_ =
-      make_step(data, options, options.masking_rules(),
+      make_step(data, options, rules,
                 share_of(std::span<const std::int64_t>(data.records.validation), communicator),
                 FrameOffsets{}, kValidationStep);
   add_up_counts(content_, communicator);

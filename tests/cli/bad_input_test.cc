@@ -158,6 +158,7 @@ TEST(BadOption, OfPrepareIsNamed) {
   prepare({"--max-ambiguous", "-0.1"}, "--max-ambiguous");
   prepare({"--val", "0.5", "--test", "0.5"}, "leave nothing for train");
   prepare({"--unseen-species", "0.5"}, "holds out no species of 1");
+  prepare({"--splits", "own", "--test", "0.1"}, "--test: with --splits own");
   expect_refused({"prepare", data, "--out", folder / "x.fasta"}, "no place for splits");
   expect_refused({"prepare", data, "--out", "/no/such/folder/x.csv"}, "/no/such/folder");
   expect_refused({"prepare", "-", "--out", folder / "x.csv"}, "reads its input twice");
@@ -194,6 +195,7 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   evaluate({"--k", "100000"}, "--k 100000: there are only");
   evaluate({"--k", "0"}, "--k");
   evaluate({"--votes", "many"}, "--votes");
+  evaluate({"--temperature", "0.1"}, "--temperature: there are no --votes softmax");
   evaluate({"--rank", "kingdom"}, "kingdom");
   evaluate({"--inference-mask", "drop"}, "--mask-rate");
   evaluate({"--inference-mask", "drop", "--mask-rate", "0.5,1.5"}, "--mask-rate");
@@ -213,6 +215,7 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   linear({"--lr", "0.1,x"}, "--lr");
   linear({"--protocol", "sklearn"}, "--protocol");
   linear({"--train-npy", "a.npy", "a.tsv"}, "--train-npy");
+  linear({"--no-baselines", "--baseline-kmer", "4"}, "--baseline-kmer: there are no baselines");
   expect_refused({"evaluate", "linear"}, "evaluate linear needs MODEL and DATA");
   evaluate({"--json", "/no/such/folder/x.json"}, "Create the folder first");
   expect_refused({"embed", kModel, data, "--split", "tset", "--out", folder / "x.npy"}, "tset");
@@ -270,6 +273,9 @@ TEST(BadEmbeddings, AreNamed) {
                  "k.npy");
   expect_refused({"evaluate", "knn"}, "MODEL");
   expect_refused({"evaluate", "clustering"}, "MODEL");
+  expect_refused(
+      {"evaluate", "clustering", "--npy", junk, table, "--reduce", "none", "--components", "2"},
+      "--components: an option of UMAP");
   expect_refused({"evaluate", "clustering", "--npy", junk, table}, "k.npy");
   expect_refused({"evaluate", "clustering", "--npy", junk, table, "--neighbours", "1"},
                  "--neighbours");

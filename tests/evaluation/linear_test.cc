@@ -105,6 +105,10 @@ TEST_F(LinearProbeOfFiles, MismatchesAreNamed) {
               HasSubstr("all have the same species, A"));
   EXPECT_THAT(refusal({train, val, files("new", {1, 2, {1, 0}}, "species\nBus\n")}),
               HasSubstr("not one has a species that occurs among"));
+  EXPECT_THAT(refusal({train, files("none", {1, 2, {1, 0}}, "id\tspecies\nn\t\n"), test}),
+              HasSubstr("none.tsv: none has a species label"));
+  EXPECT_THAT(refusal({train, files("other", {1, 2, {1, 0}}, "species\nBus\n"), test}),
+              HasSubstr("other.tsv: not one has a species that occurs among"));
   EXPECT_THAT(refusal({train, val, train}), HasSubstr("every id of"));
 }
 

@@ -16,7 +16,7 @@ namespace barcodemae {
 namespace {
 
 using Kind = InferenceMask::Kind;
-const KmerVocabulary kVocabulary;
+const std::int32_t kFirstKmer = KmerVocabulary().first_kmer();
 
 /// [UNK] at every fifth place.
 TokenSequence tokens(std::int32_t count) {
@@ -30,9 +30,9 @@ TokenSequence tokens(std::int32_t count) {
 
 TEST(InferenceMask, DropKeepsPositionsAndReplaceKeepsLength) {
   const TokenSequence sequence = tokens(50);  // 40 k-mers
-  const MaskedSequence dropped = masked(sequence, kVocabulary, {Kind::kDrop, 0.3}, "A");
-  const MaskedSequence replaced = masked(sequence, kVocabulary, {Kind::kReplace, 0.3}, "A");
-  const MaskedSequence pooled = masked(sequence, kVocabulary, {Kind::kOnlyMasked, 0.3}, "A");
+  const MaskedSequence dropped = masked(sequence, kFirstKmer, {Kind::kDrop, 0.3}, "A");
+  const MaskedSequence replaced = masked(sequence, kFirstKmer, {Kind::kReplace, 0.3}, "A");
+  const MaskedSequence pooled = masked(sequence, kFirstKmer, {Kind::kOnlyMasked, 0.3}, "A");
   ASSERT_EQ(dropped.tokens.ids.size(), 50u - 12);
   EXPECT_EQ(replaced.tokens.positions, sequence.positions);
   EXPECT_EQ(pooled.tokens.ids, replaced.tokens.ids);
@@ -54,7 +54,7 @@ TEST(InferenceMask, DropKeepsPositionsAndReplaceKeepsLength) {
 TEST(InferenceMask, DependsOnIdAndSeedAndGrowsWithTheRate) {
   const TokenSequence sequence = tokens(60);
   const auto hidden = [&](double rate, const char* id, std::uint64_t seed = 1) {
-    return masked(sequence, kVocabulary, {Kind::kOnlyMasked, rate, seed}, id).pooled;
+    return masked(sequence, kFirstKmer, {Kind::kOnlyMasked, rate, seed}, id).pooled;
   };
   EXPECT_EQ(hidden(0.5, "A"), hidden(0.5, "A"));
   EXPECT_NE(hidden(0.5, "A"), hidden(0.5, "B"));
@@ -64,13 +64,17 @@ TEST(InferenceMask, DependsOnIdAndSeedAndGrowsWithTheRate) {
 }
 
 TEST(InferenceMask, SomethingIsAlwaysLeft) {
-  TokenSequence one{{50}, {3}};
-  EXPECT_EQ(masked(one, kVocabulary, {Kind::kDrop, 1}, "A").tokens.ids, one.ids);
-  EXPECT_EQ(masked(one, kVocabulary, {Kind::kOnlyMasked, 0.1}, "A").tokens.ids[0],
+  const TokenSequence one{{50}, {3}};
+  EXPECT_EQ(masked(one, kFirstKmer, {Kind::kDrop, 1}, "A").tokens.ids, one.ids);
+  EXPECT_EQ(masked(one, kFirstKmer, {Kind::kOnlyMasked, 0.1}, "A").tokens.ids[0],
             KmerVocabulary::kMask);
   const TokenSequence unknown{{KmerVocabulary::kUnknown, KmerVocabulary::kUnknown}, {0, 1}};
-  EXPECT_EQ(masked(unknown, kVocabulary, {Kind::kOnlyMasked, 0.5}, "A").pooled.size(), 2u);
-  EXPECT_TRUE(masked({}, kVocabulary, {Kind::kDrop, 0.5}, "A").tokens.ids.empty());
+  EXPECT_EQ(masked(unknown, kFirstKmer, {Kind::kOnlyMasked, 0.5}, "A").pooled.size(), 2u);
+  EXPECT_TRUE(masked({}, kFirstKmer, {Kind::kDrop, 0.5}, "A").tokens.ids.empty());
+  const TokenSequence begun{{2, 50, 60}, {0, 1, 2}};  // by [CLS], which is in no mean
+  const std::vector<std::int32_t> left = masked(begun, 3, {Kind::kDrop, 1}, "A").tokens.ids;
+  ASSERT_EQ(left.size(), 2u);
+  EXPECT_EQ(left.front(), 2);
 }
 
 /// Vectors of records under masks, on a tiny random model.

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -87,7 +88,8 @@ void expect_our_values(const ModelDescription& description) {
   expected.push_back({{2, 65, 1, 30}, {3, 4, 17, 63}});
   inputs.push_back({{"ids", expected.back().ids}, {"positions", expected.back().positions}});
 
-  const fs::path folder = fs::path(testing::TempDir()) / "barcodemae_transformers";
+  const fs::path folder =
+      fs::path(testing::TempDir()) / fmt::format("barcodemae_transformers_{}", ::getpid());
   const std::pair<fs::path, WeightType> models[] = {{folder / "float32", WeightType::kFloat32},
                                                     {folder / "bfloat16", WeightType::kBFloat16}};
   fs::remove_all(folder);
@@ -101,10 +103,12 @@ void expect_our_values(const ModelDescription& description) {
   }
   std::ofstream(folder / "inputs.json") << inputs;
   const int code = exit_code(command);
-  if (code == kPackageMissing || code == 127)
+  if (code == kPackageMissing || code == 127) {
+    fs::remove_all(folder);
     GTEST_SKIP()
         << "skipped: " << python()
         << " has no torch, transformers and safetensors; set BARCODEMAE_PYTHON to one that has";
+  }
   ASSERT_EQ(code, 0) << command;
 
   for (const auto& [model, type] : models) {

@@ -113,6 +113,8 @@ TEST_F(Import, SaysWhatIsMissingOrWrong) {
   EXPECT_THAT(
       refusal(classifier.string(), {.k = 3, .stride = {}, .max_bases = {}, .tokenizer = {}}),
       HasSubstr("a vocabulary of 2-mers, but --k is 3"));
+  std::ofstream(classifier / "vocab.txt", std::ios::app) << "<CLS>\n";
+  EXPECT_THAT(refusal(classifier.string()), HasSubstr("[CLS] token before every sequence"));
   fs::remove(classifier / "vocab.txt");
   EXPECT_THAT(refusal(classifier.string()), HasSubstr("Give --k"));
   EXPECT_THAT(
@@ -156,6 +158,8 @@ TEST_F(Import, ConfigOfAnotherModelIsRefused) {
   EXPECT_THAT(refusal_with("num_attention_heads", 5), HasSubstr("heads is 5"));
   EXPECT_THAT(refusal_with("vocab_size", 19), HasSubstr("has 19 words"));
   EXPECT_EQ(refusal_with("num_labels", 16), "imported");
+  EXPECT_EQ(refusal_with("is_decoder", true), "imported");
+  EXPECT_TRUE(read_model_description(folder("refused")).config.causal());
 }
 
 }  // namespace

@@ -116,6 +116,16 @@ TEST_F(CheckpointTest, ThoseOfAnotherRunAreRemovedAndThoseOfNoNamedRunAreUsed) {
   EXPECT_FALSE(store.load(*parameters, *backend_).has_value());
 }
 
+TEST(BestValidation, IsTheMostAccurateOfTheTailOrOfAllBeforeIt) {
+  const BestValidation early{10, 0.9, 1}, later{20, 0.5, 1}, last{30, 0.6, 1};
+  EXPECT_TRUE(presents_better(early, std::nullopt, 100));
+  EXPECT_FALSE(presents_better(later, early, 100));
+  EXPECT_TRUE(presents_better(later, early, 15));
+  EXPECT_FALSE(presents_better(early, later, 15));
+  EXPECT_TRUE(presents_better(last, later, 15));
+  EXPECT_FALSE(presents_better({40, 0.7, std::nan("")}, last, 15));
+}
+
 TEST(MetricsLog, IsCutBackToTheCheckpoint) {
   const TemporaryFolder folder;
   std::int64_t bytes = 0;

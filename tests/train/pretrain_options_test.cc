@@ -104,6 +104,11 @@ TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(with("balanced-batches", "16x4"), HasSubstr("no auxiliary loss"));
   EXPECT_THAT(with("pooling", "cls"), HasSubstr("--cls"));
   EXPECT_THAT(with("predict-n", "true"), HasSubstr("--tokenize-n"));
+  EXPECT_THAT(with("auxiliary", "genus:pair:1,genus:pair:2"), HasSubstr("there already"));
+  EXPECT_THAT(with("mask-schedule", "cosine"), HasSubstr("without --mask-ratio-final"));
+  EXPECT_THAT(with("soft-sharpness", "2"), HasSubstr("no --soft-targets"));
+  EXPECT_THAT(error_of({{"tokenizer", "pairs.json"}, {"anchor", "none"}, {"max-bases", "500"}}),
+              HasSubstr("--max-bases: byte pairs"));
   EXPECT_THAT(with("unmasked-tail", "0.1"), HasSubstr("nothing to learn"));
   EXPECT_THAT(with("freeze-mask-row", "true"), HasSubstr("never meets [MASK]"));
   EXPECT_THAT(with("soft-targets", "levenshtein"), HasSubstr("--head kmer"));
