@@ -166,6 +166,8 @@ class TableMaker {
     const std::vector<std::string> names = label_names(data, options_.rank);
     require_question({"--train " + options_.train, train.labels},
                      {"--test " + options_.test, test.labels}, options_.rank, names);
+    require_question({"--train " + options_.train, train.labels},
+                     {"--val " + options_.val, val.labels}, options_.rank, names);
     const auto train_rows = entry_->vectors(train), val_rows = entry_->vectors(val),
                test_rows = entry_->vectors(test);
     if (!train_rows || !val_rows || !test_rows) return std::nullopt;
