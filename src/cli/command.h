@@ -39,5 +39,6 @@ void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_linear_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_finetune_command(CLI::App& evaluate, Communicator& communicator);
 void add_evaluate_clustering_command(CLI::App& evaluate, Communicator& communicator);
+void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator);
 
 }  // namespace barcodemae

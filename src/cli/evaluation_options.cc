@@ -12,20 +12,26 @@ namespace barcodemae {
 std::filesystem::path EvaluationOptions::resolve(Communicator& communicator,
                                                  std::string_view advice) {
   if (model.empty() || data.empty()) throw UserError("{}", advice);
+  resolve_features(communicator);
+  return find_model(model);
+}
+
+void EvaluationOptions::resolve_features(Communicator& communicator) {
   features.precision = compute.resolved(communicator);
   features.device = compute.device;
   if (!no_cache) features.cache = EmbeddingCache::default_folder();
   print_compute_choice(compute, features.precision);
-  return find_model(model);
 }
 
-Rank EvaluationOptions::checked_rank() const {
-  const std::optional<Rank> known = parse_rank(rank);
+Rank EvaluationOptions::checked_rank() const { return parse_rank_option("--rank", rank); }
+
+Rank parse_rank_option(std::string_view option, const std::string& text) {
+  const std::optional<Rank> known = parse_rank(text);
   if (!known) {
     throw UserError(
-        "--rank {}: no such rank\nChoose kingdom, phylum, class, order, family, subfamily, "
+        "{} {}: no such rank\nChoose kingdom, phylum, class, order, family, subfamily, "
         "genus, species or dna_bin.",
-        rank);
+        option, text);
   }
   return *known;
 }

@@ -28,6 +28,8 @@ struct EvaluationOptions {
   /// Throws UserError when MODEL or DATA is missing; `advice` then says what else could be given.
   /// Resolves and prints what will be used. Returns the model's directory.
   std::filesystem::path resolve(Communicator& communicator, std::string_view advice);
+  /// The same without MODEL: what DATA is read and embedded with.
+  void resolve_features(Communicator& communicator);
   /// --rank as a rank. Throws UserError for another word.
   Rank checked_rank() const;
 
@@ -38,6 +40,9 @@ struct EvaluationOptions {
                      const std::string& json_text,
                      const std::function<Report()>& make_report) const;
 };
+
+/// A rank given by `option`. Throws UserError, naming it, for another word.
+Rank parse_rank_option(std::string_view option, const std::string& text);
 
 /// MODEL and DATA; they come first in --help.
 void add_model_and_data(CLI::App& command, EvaluationOptions& options);

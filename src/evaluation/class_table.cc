@@ -6,10 +6,8 @@
 #include <algorithm>
 
 namespace barcodemae {
-namespace {
 
-/// Quoted when a comma, quote or line end asks for it.
-std::string cell(std::string_view text) {
+std::string csv_cell(std::string_view text) {
   if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
   std::string quoted = "\"";
   for (const char letter : text) {
@@ -18,8 +16,6 @@ std::string cell(std::string_view text) {
   }
   return quoted + '"';
 }
-
-}  // namespace
 
 std::vector<std::string> label_names(const Dataset& data, Rank rank) {
   std::vector<std::string> names;
@@ -41,7 +37,7 @@ std::string class_table_csv(
     }
     std::sort(classes.begin(), classes.end());
     for (const auto& [name, one] : classes) {
-      csv += fmt::format("{},{},{},{},{:.6f},{:.6f},{:.6f}\n", cell(features), cell(name),
+      csv += fmt::format("{},{},{},{},{:.6f},{:.6f},{:.6f}\n", csv_cell(features), csv_cell(name),
                          one->support, one->predicted, one->precision(), one->recall(), one->f1());
     }
   }

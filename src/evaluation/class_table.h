@@ -12,6 +12,9 @@
 
 namespace barcodemae {
 
+/// Text as a cell of CSV: quoted when a comma, quote or line end asks for it.
+std::string csv_cell(std::string_view text);
+
 /// Names of a data set's labels at a rank, by number.
 std::vector<std::string> label_names(const Dataset& data, Rank rank);
 

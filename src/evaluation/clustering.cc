@@ -136,6 +136,27 @@ ClusteringResult evaluate_clustering(const std::filesystem::path& model,
   return result;
 }
 
+ClusteringResult cluster_vectors(const std::string& name, const RowSource& rows,
+                                 const std::vector<std::int32_t>& labels, const std::string& source,
+                                 const ClusteringOptions& options, Communicator& communicator) {
+  ClusteringResult result;
+  result.options = options;
+  result.source = source;
+  plan_clusters(result, labels);
+  const double bytes =
+      options.reduce ? 0 : static_cast<double>(rows.rows * rows.cols) * sizeof(float);
+  require_memory(result, rows.cols, bytes, communicator);
+  if (options.reduce) {
+    result.rows.push_back(clustered(name, rows, nullptr, labels, result));
+    return result;
+  }
+  Matrix vectors{rows.rows, rows.cols,
+                 std::vector<float>(static_cast<std::size_t>(rows.rows * rows.cols))};
+  rows.fill(0, vectors.values);
+  result.rows.push_back(clustered(name, vectors, labels, result));
+  return result;
+}
+
 ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const ClusteringOptions& options,
                                      Communicator& communicator) {
   LabelNumbers numbers;

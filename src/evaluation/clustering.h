@@ -55,6 +55,12 @@ ClusteringResult evaluate_clustering(const std::filesystem::path& model,
                                      const std::filesystem::path& data,
                                      const ClusteringOptions& options, Communicator& communicator);
 
+/// The same for vectors that are there already, all with a label ≥ 0: one row, called `name`.
+/// `source` says what the records are. Not collective: the calling process does it all.
+ClusteringResult cluster_vectors(const std::string& name, const RowSource& rows,
+                                 const std::vector<std::int32_t>& labels, const std::string& source,
+                                 const ClusteringOptions& options, Communicator& communicator);
+
 /// The same for embeddings made elsewhere, without baselines.
 ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const ClusteringOptions& options,
                                      Communicator& communicator);

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "barcodemae_version.h"
 #include "base/error.h"
@@ -18,19 +19,26 @@
 namespace barcodemae {
 
 Matrix FrozenEncoder::embed(const LabelledRecords& records, const InferenceMask& mask) {
-  std::string identity =
-      fmt::format("{} splits {} rank {}", identity_, records.splits, to_string(records.rank));
-  std::string what = "embedding " + records.splits + ": " + name_;
+  return embed(fmt::format("splits {} rank {}", records.splits, to_string(records.rank)),
+               records.records, mask);
+}
+
+Embedder& FrozenEncoder::embedder() {
+  if (!embedder_) embedder_.emplace(load_());
+  return *embedder_;
+}
+
+Matrix FrozenEncoder::embed(const std::string& selection, std::span<const std::int64_t> records,
+                            const InferenceMask& mask) {
+  std::string identity = fmt::format("{} {}", identity_, selection);
+  std::string what = fmt::format("embedding {}: {}", selection, name_);
   if (mask.kind != InferenceMask::Kind::kNone) {
     identity += fmt::format(" mask {} seed {}", mask.name(), mask.seed);
     what += ", " + mask.name();
   }
   return cache_->get(identity, *communicator_, [&] {
-    if (!embedder_) embedder_.emplace(load_());
-    const Matrix own = embedder_->embed(
-        *data_, share_of(std::span<const std::int64_t>(records.records), *communicator_), what,
-        mask);
-    return Matrix{records.size(), own.cols,
+    const Matrix own = embedder().embed(*data_, share_of(records, *communicator_), what, mask);
+    return Matrix{static_cast<std::int64_t>(records.size()), own.cols,
                   concatenate(*communicator_, std::span<const float>(own.values))};
   });
 }
@@ -38,11 +46,20 @@ Matrix FrozenEncoder::embed(const LabelledRecords& records, const InferenceMask&
 EvaluationData::EvaluationData(const std::filesystem::path& model,
                                const std::filesystem::path& data, const FeatureOptions& options,
                                Communicator& communicator)
-    : model_(model),
+    : EvaluationData(model, read_model_description(model), data, options, communicator) {}
+
+EvaluationData::EvaluationData(const std::filesystem::path& data, const FeatureOptions& options,
+                               Communicator& communicator)
+    : EvaluationData({}, ModelDescription{}, data, options, communicator) {}
+
+EvaluationData::EvaluationData(std::filesystem::path model, ModelDescription description,
+                               const std::filesystem::path& data, const FeatureOptions& options,
+                               Communicator& communicator)
+    : model_(std::move(model)),
       file_(data),
       options_(options),
       communicator_(communicator),
-      description_(read_model_description(model)),
+      description_(std::move(description)),
       cache_(options.cache) {
   std::optional<MarkerProfile>& profile = description_.coder.profile;
   profile = profile_to_read_by(options.anchor, profile);
@@ -115,8 +132,21 @@ LabelledRecords EvaluationData::labelled(const std::vector<std::string>& splits,
   return found;
 }
 
+std::vector<std::int64_t> EvaluationData::with_tokens(
+    const std::vector<std::string>& splits) const {
+  std::vector<std::int64_t> found;
+  for (std::int64_t record = 0; record < data_.size(); ++record) {
+    if (std::find(splits.begin(), splits.end(), data_.split(record)) != splits.end() &&
+        !data_.tokens(record, description_.coder).ids.empty()) {
+      found.push_back(record);
+    }
+  }
+  return found;
+}
+
 FrozenEncoder EvaluationData::encoder(std::string name, const std::string& weights,
                                       DType precision) const {
+  BARCODEMAE_CHECK(!model_.empty(), "an encoder of no model");
   FrozenEncoder made;
   made.name_ = std::move(name);
   made.identity_ = fmt::format("model {} data {} precision {} device {} reading {}", weights,

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,12 @@ class FrozenEncoder {
   const std::string& name() const { return name_; }
   /// Vectors [records, width] in their order. Collective: each process embeds its share.
   Matrix embed(const LabelledRecords& records, const InferenceMask& mask = {});
+  /// The same for any records of the data. `selection` says which they are ("split train"): it
+  /// names them in the cache and in messages. Collective.
+  Matrix embed(const std::string& selection, std::span<const std::int64_t> records,
+               const InferenceMask& mask = {});
+  /// What computes them, loaded now at the latest.
+  Embedder& embedder();
 
  private:
   friend class EvaluationData;
@@ -66,6 +73,10 @@ class EvaluationData {
   /// Throws UserError when the model or the data cannot be used.
   EvaluationData(const std::filesystem::path& model, const std::filesystem::path& data,
                  const FeatureOptions& options, Communicator& communicator);
+  /// Without a model, for what needs none: records read as they are, or anchored by the profile of
+  /// options.anchor when that is a file.
+  EvaluationData(const std::filesystem::path& data, const FeatureOptions& options,
+                 Communicator& communicator);
   EvaluationData(const EvaluationData&) = delete;
   EvaluationData& operator=(const EvaluationData&) = delete;
 
@@ -82,6 +93,9 @@ class EvaluationData {
   LabelledRecords labelled(const std::vector<std::string>& splits, Rank rank,
                            std::string_view option) const;
 
+  /// All records of these splits with a token, labelled or not, in file order.
+  std::vector<std::int64_t> with_tokens(const std::vector<std::string>& splits) const;
+
   /// The model itself, at the options' precision or another.
   FrozenEncoder trained() const { return trained(options_.precision); }
   FrozenEncoder trained(DType precision) const;
@@ -89,6 +103,9 @@ class EvaluationData {
   FrozenEncoder untrained(std::uint64_t seed) const;
 
  private:
+  EvaluationData(std::filesystem::path model, ModelDescription description,
+                 const std::filesystem::path& data, const FeatureOptions& options,
+                 Communicator& communicator);
   FrozenEncoder encoder(std::string name, const std::string& weights, DType precision) const;
 
   std::filesystem::path model_, file_;

@@ -70,6 +70,13 @@ std::optional<std::vector<std::string>> read_column(const std::filesystem::path&
   return values;
 }
 
+std::vector<std::string> without_missing(std::vector<std::string> labels) {
+  for (std::string& label : labels) {
+    if (is_missing_label(label)) label.clear();
+  }
+  return labels;
+}
+
 }  // namespace
 
 std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank) {
@@ -84,10 +91,15 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
                     fmt::join(accepted, " or "), fmt::join(shown, ", "),
                     header.size() > kShown ? ", …" : "");
   }
-  for (std::string& label : *labels) {
-    if (is_missing_label(label)) label.clear();
-  }
-  return *std::move(labels);
+  return without_missing(*std::move(labels));
+}
+
+std::optional<std::vector<std::string>> find_label_column(const std::filesystem::path& file,
+                                                          Rank rank) {
+  std::vector<std::string> header;
+  auto labels = read_column(file, accepted_names(rank), header);
+  if (!labels) return std::nullopt;
+  return without_missing(*std::move(labels));
 }
 
 std::vector<std::string> read_ids(const std::filesystem::path& file) {

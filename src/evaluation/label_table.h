@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,10 @@ namespace barcodemae {
 /// the file cannot be read, has no such column (naming those it has), or a row has too few columns
 /// (naming its line).
 std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank);
+
+/// The same, or nothing when there is no such column.
+std::optional<std::vector<std::string>> find_label_column(const std::filesystem::path& file,
+                                                          Rank rank);
 
 /// The column `id` (or processid, sampleid), one per data row; empty when there is no such column.
 /// Throws UserError when the file cannot be read or a row has too few columns.

@@ -9,6 +9,7 @@
 #include "report/bar_chart.h"
 #include "report/html.h"
 #include "report/line_chart.h"
+#include "report/scatter_plot.h"
 
 namespace barcodemae {
 namespace {
@@ -43,6 +44,7 @@ figcaption { font-weight: 600; margin-bottom: .4rem; } figure > svg { display: b
 .curve { fill: none; stroke-width: 1.8; stroke-linejoin: round; } .reference { stroke-dasharray: 6 4; }
 .c0 { stroke: var(--c0); } .c1 { stroke: var(--c1); } .c2 { stroke: var(--c2); }
 .c3 { stroke: var(--c3); } .c4 { stroke: var(--c4); } .c5 { stroke: var(--c5); }
+.dots, .key { fill: none; stroke-linecap: round; } .dots { stroke-width: 4; stroke-opacity: .6; } .key { stroke-width: 9; }
 .target { fill: transparent; } .dot { fill: var(--panel); stroke-width: 1.8; }
 .hidden { opacity: 0; } .mark:hover .dot { opacity: 1; stroke-width: 4; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; list-style: none; margin: .3rem 0 0; padding: 0; font-size: .9rem; }
@@ -113,6 +115,10 @@ void Report::add_line_chart(const LineChart& chart) {
 
 void Report::add_bar_chart(const BarChart& chart) {
   blocks_.push_back({true, bar_chart_html(chart)});
+}
+
+void Report::add_scatter_plot(const ScatterPlot& plot) {
+  blocks_.push_back({true, scatter_plot_html(plot, ++charts_)});
 }
 
 std::string Report::html() const {

@@ -3,6 +3,7 @@
 // readers too (every chart says its numbers in words).
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -38,6 +39,17 @@ struct BarChart {
   std::optional<double> maximum;  ///< a full bar; the largest value when not given
 };
 
+/// Points of a plane without axes, coloured by group: a map.
+struct ScatterPlot {
+  static constexpr std::size_t kMostGroups = 6;  ///< colours that can be told apart
+  struct Group {
+    std::string name;
+    std::vector<std::pair<float, float>> points;  ///< (x, y); not finite: left out
+  };
+  std::string title;
+  std::vector<Group> groups;  ///< at most kMostGroups; the first are drawn first
+};
+
 struct Table {
   std::string caption;
   std::vector<std::string> columns;
@@ -56,6 +68,7 @@ class Report {
   /// Consecutive charts stand side by side where there is room.
   void add_line_chart(const LineChart& chart);
   void add_bar_chart(const BarChart& chart);
+  void add_scatter_plot(const ScatterPlot& plot);
 
   std::string html() const;
   /// Atomically. Throws UserError as AtomicFile does.

@@ -62,6 +62,9 @@ class BadFile : public testing::Test {
     expect_refused({"prepare", file, "--out", folder_ / "out.csv"}, named);
     expect_refused({"evaluate", "clustering", kModel, file, "--no-cache"}, named);
     expect_refused({"evaluate", "finetune", kModel, file, "--out", folder_ / "tuned"}, named);
+    // Its folder of cells may be made; tests of the table look into it.
+    const ScratchFolder tables;
+    expect_refused({"evaluate", "table", kModel, file, "--no-cache", "--out", tables / "t"}, named);
     EXPECT_EQ(folder_.names(), before) << "nothing half-written";
   }
   ScratchFolder folder_;
@@ -294,6 +297,33 @@ TEST(BadEmbeddings, AreNamed) {
   expect_refused({"evaluate", "clustering", "--npy", junk, table}, "k.npy");
   expect_refused({"evaluate", "clustering", "--npy", junk, table, "--neighbours", "1"},
                  "--neighbours");
+}
+
+TEST(BadTable, IsNamed) {
+  const ScratchFolder folder;
+  const std::string data = folder.write("data.csv", small_table(10));
+  const std::string table = folder.write("k.tsv", "id\tgenus\nR0\tAus\n");
+  const std::string junk = folder.write("k.npy", "no array");
+  expect_refused({"evaluate", "table"}, "evaluate table needs MODEL … DATA and --out DIR");
+  expect_refused({"evaluate", "table", kModel, data}, "--out DIR");
+  const std::string out = folder / "table";
+  expect_refused({"evaluate", "table", "no-such-model", data, "--out", out}, "no-such-model");
+  expect_refused({"evaluate", "table", kModel, kModel, data, "--out", out}, "two rows would be");
+  expect_refused({"evaluate", "table", "x=" + junk + "," + table, data, "--out", out}, "Q.npy");
+  expect_refused({"evaluate", "table", "x=" + junk + "," + table + "," + junk + "," + table, data,
+                  "--out", out},
+                 "k.npy");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--tasks", "all"}, "--tasks");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--baselines", "luck"},
+                 "--baselines");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--unseen-rank", "tribe"},
+                 "--unseen-rank tribe");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--test", "train"},
+                 "train is in both");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--tasks", "species",
+                  "--no-baselines", "--no-cache"},
+                 "--train train: no record of this split");
+  expect_refused({"evaluate", "table", kModel, data, "--out", data}, "cannot make the folder");
 }
 
 }  // namespace

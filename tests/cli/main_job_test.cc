@@ -55,6 +55,29 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
        folder / "q.npy", folder / "q.tsv", "--json", external});
   EXPECT_EQ(nlohmann::json::parse(read_text(external))["rows"][0]["accuracy"], rows[0]["accuracy"]);
 
+  // All of it in one table, twice: the second time from the cells of the first.
+  const std::string files = "file=" + (folder / "k.npy") + "," + (folder / "k.tsv") + "," +
+                            (folder / "q.npy") + "," + (folder / "q.tsv");
+  const std::vector<std::string> words = {
+      "evaluate",       "table",      folder / "model", files, data,          "--out",
+      folder / "table", "--no-cache", "--epochs",       "2",   "--baselines", "random,kmer,aligned",
+      "--components",   "4",          "--quiet"};
+  const Outcome first = run(words);
+  EXPECT_EQ(first.out, read_text(folder / "table/table.txt"));
+  const auto cells = nlohmann::json::parse(read_text(folder / "table/table.json"))["rows"];
+  ASSERT_GE(cells.size(), 5u);
+  EXPECT_EQ(cells[0]["name"], "model");
+  EXPECT_EQ(cells[0]["unseen_accuracy"], rows[0]["accuracy"]);
+  EXPECT_EQ(cells[1]["unseen_accuracy"], rows[0]["accuracy"]) << "the same vectors from files";
+  EXPECT_GT(cells[0]["cost"]["seconds_per_barcode"], 0.0);
+  EXPECT_GT(cells[0]["cost"]["gflop_per_barcode"], 0.0);
+  EXPECT_EQ(cells[2]["name"], "random-initialised encoder");
+  EXPECT_GT(cells[2]["linear_accuracy"], 0.0);
+  EXPECT_THAT(read_text(folder / "table/report.html"), HasSubstr("class=\"dots c0\""));
+  const std::string report = read_text(folder / "table/report.html");
+  EXPECT_EQ(run(words).out, first.out) << "measured seconds too: nothing is measured again";
+  EXPECT_EQ(read_text(folder / "table/report.html"), report);
+
   // The encoder alone, rounded to bfloat16, in a folder of its own.
   run({"export", folder / "model", "--out", folder / "small"});
   EXPECT_LT(std::filesystem::file_size(folder / "small/model.safetensors"),

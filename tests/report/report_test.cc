@@ -62,6 +62,8 @@ Report example() {
        {{"pretrained", 85.02, true}, {"random <encoder>", 57.8, false}, {"none", NAN, false}},
        1,
        100});
+  report.add_scatter_plot(
+      {"Map <of> vectors", {{"Diptera & co", {{0, 0}, {10, 5}, {NAN, 1}}}, {"others", {{5, 10}}}}});
   report.add_table(
       {"All rows", {"name", "accuracy", "note"}, {{"a", "85.0", "x"}, {"b", "–", ""}}});
   return report;
@@ -87,6 +89,18 @@ TEST(Report, DrawsValuesWhereTheyBelong) {
   const std::regex gap(R"(class="curve c0" d="M[\d. ]+L[\d. ]+M[\d. ]+")");
   EXPECT_TRUE(std::regex_search(html, gap));
   EXPECT_THAT(html, HasSubstr("<td class=\"number\">–</td>"));
+}
+
+TEST(Report, DrawsAMapWithOneScaleForBothAxes) {
+  const std::string html = example().html();
+  // Ten units of either axis are the 532 between the margins; y points upwards.
+  EXPECT_THAT(html, HasSubstr("<path class=\"dots c0\" d=\"M14.0 546.0h0M546.0 280.0h0\">"));
+  EXPECT_THAT(html, HasSubstr("<path class=\"dots c1\" d=\"M280.0 14.0h0\">"));
+  EXPECT_THAT(html, HasSubstr("Diptera &amp; co (2)"));
+  Report none("empty");
+  none.add_scatter_plot({"nothing", {{"a", {}}}});
+  EXPECT_THAT(none.html(), HasSubstr("No points."));
+  EXPECT_EQ(first_unbalanced_tag(none.html()), "");
 }
 
 TEST(Report, WritesAtomicallyOrSaysWhyNot) {

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/evaluation_options.h"
+#include "cli/table_report.h"
+#include "evaluation/table.h"
+
+namespace barcodemae {
+namespace {
+
+const std::vector<std::string> kBaselines = {"random", "kmer", "aligned", "blast", "vsearch"};
+
+struct TableCommandOptions : EvaluationOptions {
+  std::vector<std::string> words, tasks, baselines = kBaselines;
+  std::string out, unseen_rank = "genus", cluster_rank = "dna_bin", map_rank = "order";
+  bool no_published = false;
+  TableOptions table;
+};
+
+std::vector<std::string> task_names() {
+  std::vector<std::string> names;
+  for (const TableTask task : all_table_tasks()) names.emplace_back(to_string(task));
+  return names;
+}
+
+TableResult run(TableCommandOptions& options, Communicator& communicator) {
+  TableOptions& table = options.table;
+  table.rank = parse_rank_option("--rank", options.rank);
+  table.unseen_rank = parse_rank_option("--unseen-rank", options.unseen_rank);
+  table.cluster_rank = parse_rank_option("--cluster-rank", options.cluster_rank);
+  table.map_rank = parse_rank_option("--map-rank", options.map_rank);
+  constexpr const char* kAdvice =
+      "evaluate table needs MODEL … DATA and --out DIR\n"
+      "Example: barcodemae evaluate table runs/small coi-small barcodes.csv --out tables/small";
+  if (options.words.size() < 2 || options.out.empty()) throw UserError("{}", kAdvice);
+  options.data = options.words.back();
+  const std::vector<TableSource> sources =
+      parse_table_sources({options.words.begin(), options.words.end() - 1});
+  options.resolve_features(communicator);
+  table.features = options.features;
+  if (table.development) {
+    table.test = "val";
+    table.unseen = "val_unseen";
+  }
+  if (!options.tasks.empty()) {
+    table.tasks.clear();
+    for (const TableTask task : all_table_tasks()) {
+      const auto named = std::find(options.tasks.begin(), options.tasks.end(), to_string(task));
+      if (named != options.tasks.end()) table.tasks.insert(task);
+    }
+  }
+  table.random_baseline = false;
+  table.baselines.names.clear();
+  for (const std::string& name : kBaselines) {
+    const bool wanted = !options.no_baselines &&
+                        std::find(options.baselines.begin(), options.baselines.end(), name) !=
+                            options.baselines.end();
+    if (!wanted) continue;
+    if (name == "random") {
+      table.random_baseline = true;
+    } else {
+      table.baselines.names.push_back(name);
+    }
+  }
+  table.published = !options.no_published;
+  table.umap.seed = table.probe.seed = options.seed;
+  const std::filesystem::path folder = options.out;
+  table.cells = folder / "cells";
+  return evaluate_table(sources, options.data, table, communicator);
+}
+
+}  // namespace
+
+void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) {
+  auto options = std::make_shared<TableCommandOptions>();
+  options->rank = "species";
+  TableOptions& table = options->table;
+  CLI::App* command = evaluate.add_subcommand(
+      "table", "The paper's table: every evaluation, any number of models, baselines, one page");
+  command->add_option("MODEL DATA", options->words,
+                      "Models (directories or shipped names; NAME=MODEL names a row), embeddings "
+                      "made elsewhere (NAME=K.npy,K.tsv,Q.npy,Q.tsv), and last the barcodes with a "
+                      "split column (CSV or TSV)");
+  command->add_option("--out", options->out,
+                      "Folder for table.txt, table.csv, table.json, report.html and the finished "
+                      "cells; a repeated command goes on from there");
+  command
+      ->add_option("--tasks", options->tasks,
+                   "Only these, by commas: unseen (1-NN), species (1-NN), linear (probe), "
+                   "clustering (UMAP and Ward), ward (without UMAP), cost, map; default: all")
+      ->delimiter(',')
+      ->check(CLI::IsMember(task_names()));
+  CLI::Option* development = command->add_flag(
+      "--development", table.development,
+      "Report on val and val_unseen: to choose options without looking at the test splits");
+  command->add_option("--train", table.train, "Split(s) of keys and of the probe, joined with +")
+      ->capture_default_str();
+  command->add_option("--val", table.val, "Split(s) on which the probe stops")
+      ->capture_default_str();
+  command->add_option("--test", table.test, "Split(s) of the closed world")
+      ->capture_default_str()
+      ->excludes(development);
+  command->add_option("--unseen", table.unseen, "Split(s) of unseen species")
+      ->capture_default_str()
+      ->excludes(development);
+  command->add_option("--rank", options->rank, "Rank of the closed world")->capture_default_str();
+  command->add_option("--unseen-rank", options->unseen_rank, "Rank asked of unseen species")
+      ->capture_default_str();
+  command->add_option("--cluster-rank", options->cluster_rank, "Labels that clusters bring back")
+      ->capture_default_str();
+  command->add_option("--map-rank", options->map_rank, "Rank that colours the maps")
+      ->capture_default_str();
+  whole(command->add_option("--map-points", table.map_points, "Records in a map"), 3, 100'000)
+      ->capture_default_str();
+  command
+      ->add_option("--baselines", options->baselines,
+                   "By commas: random (encoder), kmer (counts), aligned (identity), and blast, "
+                   "vsearch where they are installed")
+      ->delimiter(',')
+      ->check(CLI::IsMember(kBaselines))
+      ->capture_default_str();
+  whole(command->add_option("--baseline-kmer", table.baselines.kmer, "k of kmer"), 1, 8)
+      ->capture_default_str();
+  command->add_flag("--no-published", options->no_published, "Without the quoted rows");
+  whole(command->add_option("--components", table.umap.components, "Dimensions after UMAP"), 1,
+        1024)
+      ->capture_default_str();
+  whole(command->add_option("--neighbours", table.umap.neighbours,
+                            "Of UMAP's graph, each record itself counted"),
+        2, 1024)
+      ->capture_default_str();
+  within(command->add_option("--min-dist", table.umap.min_dist,
+                             "How close UMAP puts what belongs together"),
+         0, 1)
+      ->capture_default_str();
+  command
+      ->add_option("--lr", table.learning_rates,
+                   "Learning rates of the probe, by commas; the best on --val is reported")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  whole(command->add_option("--epochs", table.probe.epochs, "Most epochs of the probe"), 1, 10'000)
+      ->capture_default_str();
+  add_evaluation_options(*command, *options);
+  command->footer(
+      "Published rows are quoted, with their source; they are of BIOSCAN-5M. Fine-tuning is not\n"
+      "part of the table. Choose options with --development, then report without it.\n"
+      "Examples:\n"
+      "  barcodemae evaluate table runs/small coi-small barcodes.csv.zst --out tables/first\n"
+      "  barcodemae evaluate table mae=runs/mae mlm=runs/mlm barcodes.csv --out tables/objectives "
+      "--development\n"
+      "  barcodemae evaluate table coi-small DNABERT=K.npy,K.tsv,Q.npy,Q.tsv barcodes.csv --out t "
+      "--tasks unseen,species");
+  command->callback([options, &communicator] {
+    options->require_writable_results(communicator);
+    const TableResult result = run(*options, communicator);
+    if (communicator.rank() == 0) {
+      const std::filesystem::path folder = options->out;
+      write_file_atomically(folder / "table.txt", result.to_text());
+      write_file_atomically(folder / "table.csv", result.to_csv());
+      write_file_atomically(folder / "table.json", result.to_json());
+      table_report(result).write(folder / "report.html");
+    }
+    options->write_results(communicator, result.to_text(), result.to_json(),
+                           [&] { return table_report(result); });
+  });
+}
+
+}  // namespace barcodemae
