@@ -98,6 +98,8 @@ Examples:
                         help="barcodes in a step (default: 32 128)")
     parser.add_argument("--variant", nargs="+", choices=sorted({n for v in VARIANTS.values() for n in v}),
                         metavar="NAME", help="PyTorch's variants (default: all of docs/performance.md)")
+    parser.add_argument("--precision", nargs="+", choices=["f32", "bf16", "int8"], metavar="P",
+                        help="ours: f32, bf16, int8 (default: all; int8 only embeds)")
     parser.add_argument("--rounds", type=positive, metavar="N", help="default: 3")
     parser.add_argument("--quick", action="store_true",
                         help="the first batch size, one round of one repeat: does it run?")
@@ -141,7 +143,8 @@ class Comparison:
         if not os.access(binary, os.X_OK):
             raise UserError(f"{binary} is not there. Build it (scripts/setup) or name another with --binary.")
         text = self.run([binary, "bench", "--help"]).stdout
-        return [name for name in ("f32", "bf16", "int8") if name in text]
+        wanted = self.arguments.precision or ("f32", "bf16", "int8")
+        return [name for name in ("f32", "bf16", "int8") if name in text and name in wanted]
 
     def row(self, preset, task, batch, name, precision, says):
         for row in self.rows:
@@ -152,6 +155,8 @@ class Comparison:
 
     def measure_ours(self, preset, task, batch):
         precisions = [p for p in self.precisions if p != "int8" or task == "embed"]
+        if not precisions:
+            raise UserError("--precision int8: only embeds; add another, or --task embed")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.json"
             done = self.run([self.arguments.binary, "bench", "--preset", preset, "--task", task, "--batch",

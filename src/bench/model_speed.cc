@@ -66,7 +66,7 @@ Speed measure_training(const SpeedRequest& request) {
   learner.initialise({});
 
   TrainingStep content;
-  TrainingTokens tokens;
+  double flops = 0;
   MaskingRules rules = options.masking_rules();
   rules.scheme = MaskingScheme::kExactCount;
   for (std::int64_t done = 0; done < request.batch; done += options.micro_batch) {
@@ -76,11 +76,10 @@ Speed measure_training(const SpeedRequest& request) {
     piece.plan = plan_masking(piece.batch, rules, kSeed, 0);
     content.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
     content.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
-    tokens.encoder += static_cast<std::int64_t>(piece.plan.encoder_rows.size());
-    tokens.decoder += piece.batch.tokens();
+    flops += training_flops(options.model,
+                            training_tokens(options.model, piece.batch, piece.plan, false));
     content.pieces.push_back(std::move(piece));
   }
-  tokens.head = content.counts.masked;
 
   const Schedule::Point point{.learning_rate = 1e-4, .beta1 = 0.9};
   std::int64_t step = 0;
@@ -88,8 +87,7 @@ Speed measure_training(const SpeedRequest& request) {
     learner.step(content, step, point, step);
     ++step;
   });
-  return {static_cast<double>(request.batch) / seconds,
-          1e-9 * training_flops(options.model, tokens) / seconds};
+  return {static_cast<double>(request.batch) / seconds, 1e-9 * flops / seconds};
 }
 
 Speed measure_embedding(const SpeedRequest& request) {

@@ -2,20 +2,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <memory>
-#include <optional>
-#include <utility>
 
-#include "backend/backends.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/class_report.h"
 #include "cli/command.h"
 #include "cli/evaluation_options.h"
+#include "cli/finetune_run.h"
 #include "communication/collectives.h"
-#include "finetune/finetune.h"
-#include "train/interruption.h"
 #include "train/run_directory.h"
 
 namespace barcodemae {
@@ -49,7 +44,7 @@ Report report_of(const FinetuneResult& result) {
   return report;
 }
 
-std::optional<FinetuneResult> run(FinetuneCommandOptions& options, Communicator& communicator) {
+FinetuneResult run(FinetuneCommandOptions& options, Communicator& communicator) {
   FinetuneOptions& finetune = options.finetune;
   if (options.compute.precision == "int8") {
     throw UserError("--precision int8: is for inference alone\nGive f32, bf16 or auto.");
@@ -69,25 +64,8 @@ std::optional<FinetuneResult> run(FinetuneCommandOptions& options, Communicator&
   finetune.rank = options.checked_rank();
   finetune.seed = options.seed;
   finetune.features = options.features;
-  const std::unique_ptr<Backend> backend = make_backend(options.compute.device);
-  int signal = 0;
-  std::optional<FinetuneResult> result;
-  {
-    // Until the training asks for the first time there is nothing to save: signals end it at once.
-    std::optional<InterruptionGuard> guard;
-    const auto stop = [&](std::int64_t) {
-      if (!guard) guard.emplace();
-      return InterruptionGuard::received() != 0;
-    };
-    result = barcodemae::finetune(model, options.data, options.out, finetune, *backend, stop,
-                                  communicator);
-    if (!result) {
-      signal = InterruptionGuard::received();
-      if (signal == 0) signal = SIGTERM;  // another process of the job was told to stop
-    }
-  }
-  if (signal != 0) throw EndedBySignal{signal};
-  return result;
+  return finetune_until_signal(model, options.data, options.out, finetune, options.compute.device,
+                               communicator);
 }
 
 void add_options(CLI::App& command, FinetuneCommandOptions& options) {
@@ -178,15 +156,15 @@ void add_evaluate_finetune_command(CLI::App& evaluate, Communicator& communicato
   command->callback([options, &communicator] {
     options->require_writable_results(communicator);
     if (communicator.rank() == 0) require_writable(options->per_class);
-    const std::optional<FinetuneResult> result = run(*options, communicator);
+    const FinetuneResult result = run(*options, communicator);
     if (communicator.rank() == 0) {
       if (!options->per_class.empty()) {
-        write_file_atomically(options->per_class, result->class_table());
+        write_file_atomically(options->per_class, result.class_table());
       }
-      report_of(*result).write(std::filesystem::path(options->out) / "report.html");
+      report_of(result).write(std::filesystem::path(options->out) / "report.html");
     }
-    options->write_results(communicator, result->to_text(), result->to_json(),
-                           [&] { return report_of(*result); });
+    options->write_results(communicator, result.to_text(), result.to_json(),
+                           [&] { return report_of(result); });
   });
 }
 

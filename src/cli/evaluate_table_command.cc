@@ -8,8 +8,11 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/fingerprint.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/evaluation_options.h"
+#include "cli/finetune_run.h"
 #include "cli/table_report.h"
 #include "evaluation/table.h"
 
@@ -23,6 +26,7 @@ struct TableCommandOptions : EvaluationOptions {
   std::string out, unseen_rank = "genus", cluster_rank = "dna_bin", map_rank = "order";
   bool no_published = false;
   TableOptions table;
+  FinetuneOptions finetune;
 };
 
 std::vector<std::string> task_names() {
@@ -31,7 +35,48 @@ std::vector<std::string> task_names() {
   return names;
 }
 
-TableResult run(TableCommandOptions& options, Communicator& communicator) {
+/// A run of its own for each encoder, so that it is resumable; its folder is named by all it
+/// follows from, so that another table finds it too.
+ClassificationCell fine_tuned(const std::filesystem::path& model, bool from_scratch,
+                              const TableCommandOptions& options, Communicator& communicator) {
+  FinetuneOptions finetune = options.finetune;
+  finetune.from_scratch = from_scratch;
+  Fingerprint name;
+  name.add(to_json(finetune, model_fingerprint(model)).dump());
+  const std::filesystem::path out = std::filesystem::path(options.out) / "finetuned" / name.hex();
+  log_info("Fine-tuning {}{}, in {}", model.string(), from_scratch ? ", from scratch" : "",
+           out.string());
+  const FinetuneResult result = finetune_until_signal(model, options.data, out, finetune,
+                                                      options.compute.device, communicator);
+  ClassificationCell cell = cell_of(result.scores, result.train_count);
+  cell.seconds = result.seconds;
+  cell.validation_accuracy = result.validation_accuracy;
+  cell.wrong = result.wrong;
+  return cell;
+}
+
+void add_fine_tuning(TableCommandOptions& options, Communicator& communicator) {
+  TableOptions& table = options.table;
+  if (table.development) {
+    throw UserError(
+        "--tasks finetune: a fine-tuning stops by {}, which --development would report on\n"
+        "Leave one of them out. evaluate finetune prints the accuracy on {} of every epoch.",
+        table.val, table.val);
+  }
+  FinetuneOptions& finetune = options.finetune;
+  finetune.train = table.train;
+  finetune.val = table.val;
+  finetune.test = table.test;
+  finetune.rank = table.rank;
+  finetune.features = table.features;
+  finetune.seed = options.seed;
+  table.finetune_identity = fmt::format("{} on {}", to_json(finetune, "").dump(), finetune.test);
+  table.finetune = [&](const std::filesystem::path& model, bool from_scratch) {
+    return fine_tuned(model, from_scratch, options, communicator);
+  };
+}
+
+TableResult run(TableCommandOptions& options, const CLI::App& command, Communicator& communicator) {
   TableOptions& table = options.table;
   table.rank = parse_rank_option("--rank", options.rank);
   table.unseen_rank = parse_rank_option("--unseen-rank", options.unseen_rank);
@@ -56,6 +101,19 @@ TableResult run(TableCommandOptions& options, Communicator& communicator) {
       const auto named = std::find(options.tasks.begin(), options.tasks.end(), to_string(task));
       if (named != options.tasks.end()) table.tasks.insert(task);
     }
+  }
+  const auto without = [&](TableTask task) { return table.tasks.count(task) == 0; };
+  if (without(TableTask::kLinear)) refuse_idle(command, {"--lr", "--epochs"}, "there is no probe");
+  if (without(TableTask::kMap)) {
+    refuse_idle(command, {"--map-rank", "--map-points"}, "there are no maps");
+    if (without(TableTask::kClustering)) {
+      refuse_idle(command, {"--components", "--neighbours", "--min-dist"}, "UMAP is not asked for");
+    }
+  }
+  if (without(TableTask::kFinetune)) {
+    refuse_idle(command, {"--finetune-epochs"}, "--tasks does not name finetune");
+  } else {
+    add_fine_tuning(options, communicator);
   }
   table.random_baseline = false;
   table.baselines.names.clear();
@@ -95,7 +153,8 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
   command
       ->add_option("--tasks", options->tasks,
                    "Only these, by commas: unseen (1-NN), species (1-NN), linear (probe), "
-                   "clustering (UMAP and Ward), ward (without UMAP), cost, map; default: all")
+                   "clustering (UMAP and Ward), ward (without UMAP), cost, map, finetune; default: "
+                   "all but finetune, which trains every encoder")
       ->delimiter(',')
       ->check(CLI::IsMember(task_names()));
   CLI::Option* development = command->add_flag(
@@ -149,19 +208,23 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
       ->capture_default_str();
   whole(command->add_option("--epochs", table.probe.epochs, "Most epochs of the probe"), 1, 10'000)
       ->capture_default_str();
+  whole(command->add_option("--finetune-epochs", options->finetune.epochs,
+                            "Most epochs of a fine-tuning"),
+        1, 10'000)
+      ->capture_default_str();
   add_evaluation_options(*command, *options);
   command->footer(
-      "Published rows are quoted, with their source; they are of BIOSCAN-5M. Fine-tuning is not\n"
-      "part of the table. Choose options with --development, then report without it.\n"
+      "Published rows are quoted, with their source; they are of BIOSCAN-5M.\n"
+      "Choose options with --development, then report without it.\n"
       "Examples:\n"
       "  barcodemae evaluate table runs/small coi-small barcodes.csv.zst --out tables/first\n"
       "  barcodemae evaluate table mae=runs/mae mlm=runs/mlm barcodes.csv --out tables/objectives "
       "--development\n"
       "  barcodemae evaluate table coi-small DNABERT=K.npy,K.tsv,Q.npy,Q.tsv barcodes.csv --out t "
       "--tasks unseen,species");
-  command->callback([options, &communicator] {
+  command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
-    const TableResult result = run(*options, communicator);
+    const TableResult result = run(*options, *command, communicator);
     if (communicator.rank() == 0) {
       const std::filesystem::path folder = options->out;
       write_file_atomically(folder / "table.txt", result.to_text());

@@ -150,6 +150,8 @@ Report table_report(const TableResult& result) {
            &TableRow::Shown::unseen);
   add_bars(report, result, fmt::format("{}, linear probe", to_string(options.rank)),
            &TableRow::Shown::linear);
+  add_bars(report, result, fmt::format("{}, fine-tuned", to_string(options.rank)),
+           &TableRow::Shown::finetuned);
   add_bars(report, result, fmt::format("{} by clustering, AMI", to_string(options.cluster_rank)),
            &TableRow::Shown::ami);
   add_bars(report, result, "Harmonic mean of unseen and AMI", &TableRow::Shown::harmonic_mean);
@@ -181,6 +183,8 @@ Report table_report(const TableResult& result) {
                 &TableRow::species);
   add_confusion(report, result, fmt::format("{} by linear probe", to_string(options.rank)),
                 &TableRow::linear);
+  add_confusion(report, result, fmt::format("{} by fine-tuning", to_string(options.rank)),
+                &TableRow::finetuned);
 
   bool any_map = false;
   for (const TableRow& row : result.rows) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/still_right.h"
 
+#include <unordered_map>
+
 namespace barcodemae {
 
 std::vector<StillRight> still_right(const Dataset& data, std::span<const std::int64_t> queries,
@@ -22,6 +24,18 @@ std::vector<StillRight> still_right(const Dataset& data, std::span<const std::in
     if (count.compared > 0) found.push_back(count);
   }
   return found;
+}
+
+std::vector<StillRight> still_right(const Dataset& data, std::span<const std::int64_t> queries,
+                                    std::span<const std::int32_t> answers,
+                                    const LabelledRecords& train, Rank asked) {
+  std::unordered_map<std::int32_t, std::int64_t> example;
+  for (std::size_t i = 0; i < train.records.size(); ++i) {
+    example.emplace(train.labels[i], train.records[i]);
+  }
+  std::vector<std::int64_t> records;
+  for (const std::int32_t label : answers) records.push_back(example.at(label));
+  return still_right(data, queries, records, asked);
 }
 
 }  // namespace barcodemae

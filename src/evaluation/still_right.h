@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "evaluation/frozen_features.h"
 
 namespace barcodemae {
 
@@ -22,5 +23,11 @@ struct StillRight {
 /// above it, from genus to phylum, that some of them can be compared at; finest first.
 std::vector<StillRight> still_right(const Dataset& data, std::span<const std::int64_t> queries,
                                     std::span<const std::int64_t> answers, Rank asked);
+
+/// The same of answers that are labels (≥ 0) of records in `train`: the other ranks of a label are
+/// those of the first record that has it.
+std::vector<StillRight> still_right(const Dataset& data, std::span<const std::int64_t> queries,
+                                    std::span<const std::int32_t> answers,
+                                    const LabelledRecords& train, Rank asked);
 
 }  // namespace barcodemae

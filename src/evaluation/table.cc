@@ -31,18 +31,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-ClassificationCell cell_of(const ClassificationScores& scores, std::int64_t train) {
-  ClassificationCell cell;
-  cell.train = train;
-  cell.queries = scores.queries;
-  cell.correct = scores.correct;
-  cell.unreachable = scores.unreachable;
-  cell.accuracy = scores.accuracy;
-  cell.balanced_accuracy = scores.balanced_accuracy;
-  cell.macro_f1 = scores.macro_f1;
-  return cell;
-}
-
 /// Fills one row after the other.
 class TableMaker {
  public:
@@ -76,6 +64,10 @@ class TableMaker {
     });
     fill(row.map, TableTask::kMap, vectors && entry.kind() != TableEntry::Kind::kBaseline,
          map_options(), [this] { return mapped(); });
+    fill(row.finetuned, TableTask::kFinetune, entry.is_encoder(), options_.finetune_identity, [&] {
+      const bool from_scratch = entry.kind() == TableEntry::Kind::kBaseline;
+      return std::optional(options_.finetune(entry.reading().model(), from_scratch));
+    });
     row.note = entry.note();
     show(row, entry.kind() == TableEntry::Kind::kBaseline && !entry.is_encoder());
     return row;
@@ -193,14 +185,7 @@ class TableMaker {
                 train.size());
     cell.seconds = seconds_since(start);
     cell.validation_accuracy = best;
-    // A label's other ranks are those of its first record trained on.
-    std::unordered_map<std::int32_t, std::int64_t> example;
-    for (std::size_t i = 0; i < train.records.size(); ++i) {
-      example.emplace(train.labels[i], train.records[i]);
-    }
-    std::vector<std::int64_t> answers;
-    for (const std::int32_t label : predicted) answers.push_back(example.at(label));
-    cell.wrong = still_right(data, test.records, answers, options_.rank);
+    cell.wrong = still_right(data, test.records, predicted, train, options_.rank);
     return cell;
   }
 
@@ -305,6 +290,7 @@ class TableMaker {
     if (row.unseen) row.shown.unseen = row.unseen->accuracy;
     if (row.species) row.shown.species = row.species->accuracy;
     if (row.linear) row.shown.linear = row.linear->accuracy;
+    if (row.finetuned) row.shown.finetuned = row.finetuned->accuracy;
     if (row.clustering) row.shown.ami = row.clustering->ami;
     if (row.ward) row.shown.ami_without_umap = row.ward->ami;
     if (row.unseen && row.clustering) {
@@ -390,6 +376,8 @@ const char* to_string(TableTask task) {
       return "cost";
     case TableTask::kMap:
       return "map";
+    case TableTask::kFinetune:
+      return "finetune";
   }
   return "";
 }
@@ -397,7 +385,7 @@ const char* to_string(TableTask task) {
 const std::vector<TableTask>& all_table_tasks() {
   static const std::vector<TableTask> all = {
       TableTask::kUnseen, TableTask::kSpecies, TableTask::kLinear, TableTask::kClustering,
-      TableTask::kWard,   TableTask::kCost,    TableTask::kMap};
+      TableTask::kWard,   TableTask::kCost,    TableTask::kMap,    TableTask::kFinetune};
   return all;
 }
 

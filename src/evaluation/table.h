@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -19,7 +20,7 @@
 
 namespace barcodemae {
 
-/// What is asked of every row. Fine-tuning has no task here: it trains the encoder itself.
+/// What is asked of every row.
 enum class TableTask {
   kUnseen,      ///< genus of unseen species: 1-NN, keys `train`, queries `test_unseen`
   kSpecies,     ///< species, closed world: 1-NN, keys `train`, queries `test`
@@ -28,8 +29,10 @@ enum class TableTask {
   kWard,        ///< the same without UMAP
   kCost,        ///< parameters, GFLOP and seconds per barcode
   kMap,         ///< a layout of a sample in the plane
+  kFinetune,  ///< species, closed world, by fine-tuning the encoder: hours, so only when asked for
 };
-/// "unseen", "species", "linear", "clustering", "ward", "cost", "map".
+/// "unseen", "species", "linear", "clustering", "ward", "cost", "map",
+/// "finetune".
 const char* to_string(TableTask task);
 const std::vector<TableTask>& all_table_tasks();
 
@@ -40,7 +43,9 @@ struct TableOptions {
   bool development = false;
   Rank rank = Rank::kSpecies, unseen_rank = Rank::kGenus, cluster_rank = Rank::kBin,
        map_rank = Rank::kOrder;
-  std::set<TableTask> tasks = {all_table_tasks().begin(), all_table_tasks().end()};
+  std::set<TableTask> tasks = {TableTask::kUnseen,     TableTask::kSpecies, TableTask::kLinear,
+                               TableTask::kClustering, TableTask::kWard,    TableTask::kCost,
+                               TableTask::kMap};
   LinearProbeOptions probe;
   std::vector<double> learning_rates = LinearOptions().learning_rates;
   UmapOptions umap;  ///< its seed is that of the random-initialised encoder too
@@ -49,14 +54,18 @@ struct TableOptions {
   BaselineOptions baselines{{"kmer", "aligned", "blast", "vsearch"}};
   bool published = true;
   FeatureOptions features;
-  std::filesystem::path cells;  ///< folder of finished cells
+  /// Of kFinetune: trains this model further, or its architecture from random weights, on `train`,
+  /// and asks it about `test`. Given by a layer above (finetune/). Collective.
+  std::function<ClassificationCell(const std::filesystem::path& model, bool from_scratch)> finetune;
+  std::string finetune_identity;  ///< what its results follow from, model and data apart
+  std::filesystem::path cells;    ///< folder of finished cells
 };
 
 struct TableRow {
   enum class Kind { kModel, kEmbeddings, kBaseline, kQuoted };
   std::string name, note;
   Kind kind = Kind::kModel;
-  std::optional<ClassificationCell> unseen, species, linear;
+  std::optional<ClassificationCell> unseen, species, linear, finetuned;
   std::optional<ClusteringCell> clustering, ward;
   std::optional<CostCell> cost;
   std::optional<MapCell> map;

@@ -28,6 +28,18 @@ Rank rank_named(const std::string& name) {
 
 }  // namespace
 
+ClassificationCell cell_of(const ClassificationScores& scores, std::int64_t train) {
+  ClassificationCell cell;
+  cell.train = train;
+  cell.queries = scores.queries;
+  cell.correct = scores.correct;
+  cell.unreachable = scores.unreachable;
+  cell.accuracy = scores.accuracy;
+  cell.balanced_accuracy = scores.balanced_accuracy;
+  cell.macro_f1 = scores.macro_f1;
+  return cell;
+}
+
 void to_json(ordered_json& json, const ClassificationCell& cell) {
   json = {{"train", cell.train},       {"queries", cell.queries},
           {"correct", cell.correct},   {"label_not_among_keys", cell.unreachable},

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/classification.h"
 #include "communication/communicator.h"
 #include "evaluation/still_right.h"
 
@@ -25,6 +26,9 @@ struct ClassificationCell {
   std::vector<StillRight> wrong;   ///< finest rank first
   double validation_accuracy = 0;  ///< of a probe that was chosen by it; else 0
 };
+
+/// Of scores; seconds and what comes after it stay empty.
+ClassificationCell cell_of(const ClassificationScores& scores, std::int64_t train);
 
 /// How well clusters bring labels back.
 struct ClusteringCell {

@@ -72,6 +72,11 @@ std::string counts(const std::vector<TableRow>& rows, const TableOptions& option
                         format_count(cell->train), options.train, options.val,
                         options.development ? ": optimistic where these are the same" : "");
   }
+  if (const ClassificationCell* cell = first(&TableRow::finetuned)) {
+    text += fmt::format("  fine-tuned: {} of {} ({}), trained on {} ({}), stopped on {}\n",
+                        to_string(options.rank), format_count(cell->queries), options.test,
+                        format_count(cell->train), options.train, options.val);
+  }
   const ClusteringCell* clusters = first(&TableRow::clustering);
   if (clusters == nullptr) clusters = first(&TableRow::ward);
   if (clusters != nullptr) {
@@ -135,6 +140,7 @@ std::string TableResult::to_text() const {
                     &TableRow::unseen);
   text += confusion(rows, rank + " by 1-NN", &TableRow::species);
   text += confusion(rows, rank + " by probe", &TableRow::linear);
+  text += confusion(rows, rank + " by fine-tuning", &TableRow::finetuned);
   std::string notes;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].note.empty()) continue;
@@ -207,6 +213,7 @@ std::string TableResult::to_json() const {
     detail("unseen", row.unseen);
     detail("species", row.species);
     detail("linear", row.linear);
+    detail("finetuned", row.finetuned);
     detail("clustering", row.clustering);
     detail("ward", row.ward);
     detail("cost", row.cost);

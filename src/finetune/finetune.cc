@@ -141,8 +141,8 @@ bool train(RunRecord& run, const RunDirectory* directory, const std::filesystem:
   return true;
 }
 
-/// Scores of the model in rank 0's folder on `test`.
-ClassificationScores score(const RunDirectory* directory, const Job& job) {
+/// Asks the model in rank 0's folder about `test`.
+void score(FinetuneResult& result, const RunDirectory* directory, const Job& job) {
   Parameters parameters(job.backend);
   const Encoder encoder(parameters, job.description.config);
   parameters.allocate(/*training=*/false);
@@ -182,9 +182,12 @@ ClassificationScores score(const RunDirectory* directory, const Job& job) {
   for (const std::int32_t one : answers.classes) {
     predicted.push_back(job.sides.label_of_class[static_cast<std::size_t>(one)]);
   }
-  return score_predictions(
-      job.sides.test.labels, predicted,
-      known_labels(job.sides.train.labels, job.data.label_count(job.options.rank)));
+  const FinetuneSides& sides = job.sides;
+  result.scores =
+      score_predictions(sides.test.labels, predicted,
+                        known_labels(sides.train.labels, job.data.label_count(job.options.rank)));
+  result.wrong =
+      still_right(job.data, sides.test.records, predicted, sides.train, job.options.rank);
 }
 
 FinetuneResult result_of(const RunRecord& run, const RunDirectory* directory,
@@ -214,7 +217,7 @@ FinetuneResult result_of(const RunRecord& run, const RunDirectory* directory,
   result.batch = options.batch;
   result.seed = options.seed;
   result.label_names = label_names(job.data, options.rank);
-  result.scores = score(directory, job);
+  score(result, directory, job);
   result.validation_accuracy = run.result.value("val_accuracy", 0.0);
   result.best_epoch =
       static_cast<int>(run.result.value("best_step", std::int64_t{0}) / run.validate_every);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analysis/classification.h"
+#include "evaluation/still_right.h"
 #include "report/report.h"
 #include "sequence/record.h"
 
@@ -38,7 +39,8 @@ struct FinetuneResult {
   std::int64_t batch = 0;
   std::uint64_t seed = 0;
 
-  ClassificationScores scores;  ///< on `test`
+  ClassificationScores scores;    ///< on `test`
+  std::vector<StillRight> wrong;  ///< what wrong answers still get right
   double validation_accuracy = 0;
   int best_epoch = 0;
   std::vector<FinetuneEpoch> epochs;  ///< those that were trained

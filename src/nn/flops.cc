@@ -32,6 +32,16 @@ TrainingTokens training_tokens(const ModelConfig& config, std::int64_t tokens, s
           .head = visible_scored ? tokens : masked};
 }
 
+TrainingTokens training_tokens(const ModelConfig& config, const PackedBatch& batch,
+                               const MaskingPlan& plan, bool visible_scored) {
+  const auto count = [](const std::vector<std::int32_t>& rows) {
+    return static_cast<std::int64_t>(rows.size());
+  };
+  return {.encoder = count(plan.encoder_rows),
+          .decoder = config.has_decoder() ? batch.tokens() : 0,
+          .head = count(plan.masked_rows) + (visible_scored ? count(plan.visible_rows) : 0)};
+}
+
 double training_flops(const ModelConfig& config, const TrainingTokens& tokens) {
   const bool decodes = config.has_decoder();
   const double projection = decodes ? 2.0 * config.encoder.width * config.decoder.width : 0;

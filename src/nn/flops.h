@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "data/batch.h"
 #include "nn/config.h"
 
 namespace barcodemae {
@@ -27,6 +28,9 @@ struct TrainingTokens {
 /// these, how many the encoder of a masked autoencoder does not see; of the others it sees all.
 TrainingTokens training_tokens(const ModelConfig& config, std::int64_t tokens, std::int64_t masked,
                                std::int64_t left_out, bool visible_scored);
+/// Of a batch as it is planned.
+TrainingTokens training_tokens(const ModelConfig& config, const PackedBatch& batch,
+                               const MaskingPlan& plan, bool visible_scored);
 /// Of one training step: the forward pass, and twice as much backward (gradients of inputs and of
 /// weights).
 double training_flops(const ModelConfig& config, const TrainingTokens& tokens);

@@ -42,6 +42,8 @@ void fix_length(RunRecord& run, const TrainingData& data, const PretrainOptions&
     const double elapsed = std::chrono::duration<double>(Clock::now() - began).count();
     run.total_steps = time_steps(std::max(60 * options.minutes - elapsed, 0.0), data, options,
                                  learner, description, communicator);
+  } else if (options.petaflops > 0) {
+    run.total_steps = steps_within_petaflops(data, options, communicator);
   } else {
     run.total_steps = steps_asked_for(options, per_epoch);
   }

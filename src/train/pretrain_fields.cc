@@ -192,6 +192,12 @@ std::vector<PretrainField> make_fields() {
   zero_is_none(table.real("minutes", FIELD(minutes), kAboveZero, 1e9,
                           "Minutes on this machine: steps are timed first, then their number is "
                           "fixed and stored"));
+  PretrainField& petaflops =
+      table.real("petaflops", FIELD(petaflops), kAboveZero, 1e9,
+                 "10^15 operations, of the products with weights that the barcodes' tokens need: "
+                 "to compare at equal cost");
+  petaflops.added_later = true;
+  zero_is_none(petaflops);
 
   table.group("Model");
   table

@@ -149,11 +149,13 @@ constexpr double kOneCycleWarmup = 0.3, kOtherWarmup = 0.05;
 
 void resolve_duration(const std::map<std::string, std::string>& given, PretrainOptions& options) {
   std::string first;
-  for (const char* name : {"epochs", "steps", "minutes"}) {
+  for (const char* name : {"epochs", "steps", "minutes", "petaflops"}) {
     if (given.count(name) == 0) continue;
     if (!first.empty()) {
-      throw UserError("--{} and --{} exclude each other\nGive one of --epochs, --steps, --minutes.",
-                      first, name);
+      throw UserError(
+          "--{} and --{} exclude each other\n"
+          "Give one of --epochs, --steps, --minutes, --petaflops.",
+          first, name);
     }
     first = name;
   }

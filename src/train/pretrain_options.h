@@ -53,6 +53,7 @@ struct PretrainOptions {
   double epochs = 0;
   std::int64_t steps = 0;
   double minutes = 0;
+  double petaflops = 0;           ///< 10^15 operations of the whole training (nn/flops.h)
   std::int64_t batch = 64;        ///< barcodes per optimiser step
   std::int64_t micro_batch = 32;  ///< barcodes in memory at a time
 

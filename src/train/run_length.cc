@@ -79,6 +79,31 @@ std::int64_t steps_within(double seconds, double seconds_per_step, double second
   return low;
 }
 
+double flops_per_step(const TrainingData& data, const PretrainOptions& options,
+                      Communicator& communicator) {
+  constexpr std::int64_t kSample = 20;
+  BatchSource source(data, options, communicator, kSample);
+  double flops[] = {0};
+  for (std::int64_t step = 0; step < kSample; ++step) {
+    for (const MicroBatch& piece : source.take(step, step + 1 == kSample).pieces) {
+      flops[0] += training_flops(
+          options.model,
+          training_tokens(options.model, piece.batch, piece.plan, options.masked_weight < 1));
+    }
+  }
+  communicator.sum(flops);
+  return flops[0] / kSample;
+}
+
+std::int64_t steps_within_petaflops(const TrainingData& data, const PretrainOptions& options,
+                                    Communicator& communicator) {
+  const double per_step = flops_per_step(data, options, communicator);
+  const double steps = std::floor(1e15 * options.petaflops / per_step);
+  log_info("--petaflops {}: {:.3g} GFLOP a barcode", options.petaflops,
+           1e-9 * per_step / static_cast<double>(options.batch));
+  return static_cast<std::int64_t>(std::clamp(steps, 1.0, static_cast<double>(kMostSteps)));
+}
+
 std::int64_t time_steps(double seconds, const TrainingData& data, const PretrainOptions& options,
                         Learner& learner, const ModelDescription& description,
                         Communicator& communicator) {

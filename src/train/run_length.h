@@ -27,6 +27,15 @@ std::int64_t log_interval(const PretrainOptions& options, std::int64_t total_ste
 std::int64_t steps_within(double seconds, double seconds_per_step, double seconds_per_validation,
                           const PretrainOptions& options, const RecordSelection& records);
 
+/// Operations (nn/flops.h) of one step of all processes, a mean over 20 steps; the mask ratios of
+/// these cover the whole training. Collective.
+double flops_per_step(const TrainingData& data, const PretrainOptions& options,
+                      Communicator& communicator);
+
+/// For --petaflops: the most steps within that many operations, at least one. Collective.
+std::int64_t steps_within_petaflops(const TrainingData& data, const PretrainOptions& options,
+                                    Communicator& communicator);
+
 /// For --minutes: runs steps and a validation whose results are thrown away (the learner must be
 /// initialised again), and returns the number of steps that fit into `seconds` from now, by rank
 /// 0's clock. Collective.

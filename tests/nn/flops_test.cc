@@ -42,5 +42,22 @@ TEST(Flops, OfEachObjective) {
   EXPECT_EQ(of(ObjectiveKind::kCausalLanguageModel), 110 * (6 * layer + head));
 }
 
+TEST(Flops, OfABatchAsItIsPlanned) {
+  PackedBatch batch;
+  batch.ids.resize(12);
+  MaskingPlan plan;
+  plan.encoder_rows.resize(7);
+  plan.masked_rows.resize(5);
+  plan.visible_rows.resize(6);
+  const TrainingTokens tokens = training_tokens(preset("base"), batch, plan, true);
+  EXPECT_EQ(tokens.encoder, 7);
+  EXPECT_EQ(tokens.decoder, 12);
+  EXPECT_EQ(tokens.head, 11);
+  ModelConfig mlm = preset("base");
+  mlm.objective = ObjectiveKind::kMaskedLanguageModel;
+  EXPECT_EQ(training_tokens(mlm, batch, plan, false).decoder, 0);
+  EXPECT_EQ(training_tokens(mlm, batch, plan, false).head, 5);
+}
+
 }  // namespace
 }  // namespace barcodemae

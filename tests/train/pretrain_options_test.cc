@@ -87,6 +87,7 @@ TEST(PretrainOptions, EveryFieldReadsWhatItWrites) {
 
 TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(error_of({{"epochs", "1"}, {"minutes", "2"}}), HasSubstr("exclude each other"));
+  EXPECT_THAT(error_of({{"petaflops", "1"}, {"steps", "2"}}), HasSubstr("exclude each other"));
   EXPECT_THAT(error_of({{"batch", "8"}, {"micro-batch", "9"}}), HasSubstr("--micro-batch 9"));
   EXPECT_THAT(error_of({{"k", "1"}}), HasSubstr("--max-positions"));
   EXPECT_THAT(error_of({{"width", "100"}, {"heads", "3"}}), HasSubstr("heads"));

@@ -169,6 +169,21 @@ TEST_P(PretrainTest, MinutesAreTurnedIntoStepsOnceAndStored) {
               read_file(folder_ / "plain/last/model.safetensors"));
 }
 
+TEST_P(PretrainTest, ObjectivesOfEqualCostTakeStepsByTheirOperations) {
+  const auto steps = [&](const std::string& run, const Given& options) {
+    EXPECT_EQ(train(run, options, 0), PretrainOutcome::kInterrupted);
+    return nlohmann::json::parse(read_file(folder_ / run / "run.json"))["total_steps"].get<int>();
+  };
+  const Given cost = {{"steps", ""}, {"petaflops", "1e-6"}};
+  const int mae = steps("mae", cost);
+  Given more = cost;
+  more["petaflops"] = "1e-5";
+  EXPECT_NEAR(steps("more", more), 10 * mae, 10);
+  Given seeing = cost;  // all tokens go through its encoder
+  seeing["objective"] = "mae-masked";
+  EXPECT_LT(steps("seeing", seeing), 0.9 * mae);
+}
+
 TEST(NonFiniteGuard, CountsAndForgivesAfterAGoodStep) {
   TrainingState state;
   for (int i = 0; i < 9; ++i) NonFiniteGuard::note(state, false);
