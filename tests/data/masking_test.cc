@@ -157,6 +157,49 @@ TEST(Masking, ReplacesAndKeepsSharesOfTheChosen) {
   EXPECT_EQ(shown.encoder_begins, batch.begins);
 }
 
+// Of the masked tokens; the others are neither seen nor asked for.
+TEST(Masking, PredictsAShareOfTheMasked) {
+  std::vector<std::pair<int, std::int32_t>> sequences;
+  for (int i = 0; i < 500; ++i) sequences.emplace_back(105, i);
+  const PackedBatch batch = batch_of(sequences);
+  MaskingRules rules{.keep_share = 0.2, .first_kmer = kFirstKmer, .kmers = 4096};
+  const MaskingPlan all = plan_masking(batch, rules, 1, 1);
+  EXPECT_FALSE(all.decoder_rows);
+  rules.predict_share = 0.3;
+  const MaskingPlan some = plan_masking(batch, rules, 1, 1);
+  EXPECT_EQ(some.encoder_rows, all.encoder_rows) << "the encoder sees the same";
+  EXPECT_EQ(some.visible_rows, all.visible_rows);
+  EXPECT_TRUE(std::ranges::includes(all.masked_rows, some.masked_rows));
+  const auto chosen = static_cast<double>(all.masked_rows.size());
+  const auto predicted = static_cast<double>(some.masked_rows.size());
+  EXPECT_NEAR(predicted / chosen, 0.3, 4 * std::sqrt(0.3 * 0.7 / chosen));
+  std::vector<std::int32_t> decoded;
+  std::ranges::set_union(some.encoder_rows, some.masked_rows, std::back_inserter(decoded));
+  EXPECT_EQ(some.decoder_rows, decoded);
+  // Nothing can be told of the one choice from the other.
+  double kept = 0;
+  for (const std::int32_t row : some.masked_rows) {
+    kept += std::ranges::binary_search(some.encoder_rows, row) ? 1 : 0;
+  }
+  EXPECT_NEAR(kept / predicted, 0.2, 0.02);
+  rules.leave_out = false;
+  const MaskingPlan shown = plan_masking(batch, rules, 1, 1);
+  EXPECT_EQ(shown.masked_rows, some.masked_rows);
+  EXPECT_FALSE(shown.decoder_rows) << "it sees all";
+}
+
+TEST(Masking, WhatIsPredictedDoesNotDependOnTheBatch) {
+  const MaskingRules rules{.predict_share = 0.5, .first_kmer = kFirstKmer, .kmers = 4096};
+  const MaskingPlan alone = plan_masking(batch_of({{110, 7}}), rules, 1, 1);
+  const MaskingPlan among = plan_masking(batch_of({{50, 3}, {110, 7}, {20, 9}}), rules, 1, 1);
+  std::vector<std::int32_t> rows;
+  for (const std::int32_t row : among.masked_rows) {
+    if (row >= 50 && row < 160) rows.push_back(row - 50);
+  }
+  EXPECT_EQ(rows, alone.masked_rows);
+  EXPECT_NE(alone.masked_rows, plan_masking(batch_of({{110, 7}}), rules, 1, 2).masked_rows);
+}
+
 TEST(Masking, SpansAreChosenTogether) {
   const PackedBatch batch = batch_of({{110, 3}});
   const MaskingPlan spans =

@@ -35,6 +35,16 @@ TEST(RunLength, ValidationsAreFewAndCheap) {
             3);
 }
 
+// Which asks for all that is masked, while a step asks for less.
+TEST(RunLength, ValidationCostsMoreBesideStepsThatPredictLess) {
+  const auto interval = [](const char* share) {
+    return validation_interval(
+        resolve_pretrain_options({{"preset", "small"}, {"predict-share", share}}),
+        make_selection(2000, 5000), 1'000);
+  };
+  EXPECT_GT(interval("0.2"), interval("1"));
+}
+
 TEST(RunLength, StepsFillTheTimeWithTheirValidations) {
   const PretrainOptions options =
       resolve_pretrain_options({{"preset", "tiny"}, {"minutes", "1"}, {"validate-every", "10"}});
