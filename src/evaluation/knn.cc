@@ -24,8 +24,6 @@
 namespace barcodemae {
 namespace {
 
-constexpr int kBaselineKmer = 6;
-
 /// Label numbers of keys and queries, and how often each search was right.
 class Judge {
  public:
