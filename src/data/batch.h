@@ -31,9 +31,10 @@ struct MaskingRules {
   double ratio = 0.5;  ///< share of the k-mers that is chosen
   /// Shares of the chosen: replaced by another k-mer, left as they are. The others are masked.
   double random_share = 0, keep_share = 0;
-  /// Positions p with equal ⌊p / span⌋ are chosen together: overlapping k-mers give each other
-  /// away.
+  /// This many neighbouring positions, from the first k-mer's on, are chosen together: overlapping
+  /// k-mers give each other away.
   int span = 1;
+  int first_position = 0;  ///< that a k-mer can have: 1 after [CLS]
   /// Share of the chosen that is predicted. Of the others nothing is asked; where they have left
   /// the encoder's input, the decoder does not meet them either.
   double predict_share = 1;

@@ -111,7 +111,8 @@ MaskingPlan plan_masking(const PackedBatch& batch, const MaskingRules& rules, st
     for (std::int32_t row = begin; row < end; ++row) {
       const auto token = static_cast<std::size_t>(row);
       if (!is_kmer(rules, batch.ids[token])) continue;
-      numbers.emplace_back(number(batch.positions[token] / rules.span), row);
+      const std::int32_t place = batch.positions[token] - rules.first_position;
+      numbers.emplace_back(number(rules.first_position + place / rules.span), row);
     }
 
     const Number chosen_below = threshold(rules, numbers);

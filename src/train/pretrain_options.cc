@@ -182,6 +182,7 @@ MaskingRules PretrainOptions::masking_rules(std::int64_t step, std::int64_t tota
   rules.random_share = random_share;
   rules.keep_share = keep_share;
   rules.span = mask_span;
+  rules.first_position = model.cls ? 1 : 0;
   rules.predict_share = predict_share;
   rules.leave_out = model.objective == ObjectiveKind::kMaskedAutoencoder;
   rules.first_kmer = model.first_kmer();

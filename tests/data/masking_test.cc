@@ -215,6 +215,32 @@ TEST(Masking, SpansAreChosenTogether) {
   for (const auto& [span, fates] : of_span) EXPECT_EQ(fates.size(), 1) << span;
 }
 
+// [CLS] at position 0 takes no place in a span: the k-mers behind it are masked in the same runs.
+TEST(Masking, SpansBeginBehindCls) {
+  TokenSequence kmers;
+  kmers.ids.push_back(2);
+  kmers.positions.push_back(0);
+  for (int i = 0; i < 60; ++i) {
+    kmers.ids.push_back(3 + i);
+    kmers.positions.push_back(1 + i);
+  }
+  PackedBatch batch;
+  for (std::int32_t record = 0; record < 40; ++record) batch.append(kmers, record);
+  MaskingRules rules{.span = 3, .first_position = 1, .first_kmer = 3, .kmers = 4096};
+  const MaskingPlan plan = plan_masking(batch, rules, 1, 1);
+  const std::set<std::int32_t> masked(plan.masked_rows.begin(), plan.masked_rows.end());
+  for (std::int32_t row = 0; row < 40 * 61; ++row) {
+    const std::int32_t kmer = row % 61 - 1;
+    if (kmer < 0 || kmer % 3 == 2) continue;
+    EXPECT_EQ(masked.contains(row), masked.contains(row + 1)) << kmer;
+  }
+  // Without spans each keeps the number of its position.
+  rules.span = 1;
+  const MaskingPlan shifted = plan_masking(batch, rules, 1, 1);
+  rules.first_position = 0;
+  EXPECT_EQ(shifted.masked_rows, plan_masking(batch, rules, 1, 1).masked_rows);
+}
+
 TEST(Masking, NextTokensHaveOneBeforeThem) {
   const PackedBatch batch =
       batch_of({{3, 0}, {0, 1}, {1, 2}, {5, 3}});  // token 3 of the last: [UNK]
