@@ -18,9 +18,15 @@ constexpr std::int64_t kValidations = 20;
 constexpr double kValidationShare = 0.1;
 constexpr std::int64_t kLogLines = 500;
 
+/// Of a barcode of full length.
+std::int64_t most_tokens(const PretrainOptions& options) {
+  return options.tokenizer.empty() ? options.max_bases / options.stride
+                                   : std::int64_t{options.model.max_positions};
+}
+
 /// Arithmetic of a validation in optimiser steps, both on barcodes of full length.
 double validation_cost_in_steps(const PretrainOptions& options, const RecordSelection& records) {
-  const std::int64_t tokens = options.max_bases / options.stride;
+  const std::int64_t tokens = most_tokens(options);
   const auto masked = static_cast<std::int64_t>(options.mask_ratio * static_cast<double>(tokens));
   const auto flops = [&](double predict_share) {
     return training_flops(options.model, training_tokens(options.model, tokens, masked, masked,
