@@ -165,12 +165,12 @@ TEST_P(ObjectiveTest, PredictsOnlyWhatIsPlanned) {
   if (config.causal()) GTEST_SKIP() << "skipped: nothing is masked";
   config.dropout = 0;
   const bool leaves = config.objective == ObjectiveKind::kMaskedAutoencoder;
-  PackedBatch batch;
+  batch = {};
   batch.append({{2, 3, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 9}}, 0);
   batch.append({{8, 9}, {5, 6}}, 1);
   batch.append({{10, 11, 12}, {0, 1, 2}}, 2);
   // Masked: 1, 3, 4 | 6, 7 | 10; predicted: 3 | 7 | 10.
-  MaskingPlan plan;
+  plan = {};
   plan.masked_rows = {3, 7, 10};
   plan.visible_rows = {0, 2, 5, 8, 9};
   PackedBatch by_hand = batch;
