@@ -4,6 +4,7 @@
 
     tools/dump_golden.py [--out tests/golden] [--only classifier]
 
+triplet.safetensors is the batch-hard triplet loss of a few vectors with its gradient and choices.
 Each file holds inputs, a masking plan, weights under barcodemae's names, hidden states, losses,
 every parameter's gradient, and the weights after three steps of AdamW under OneCycle. The encoder
 and the decoder are transformers' BertModel (a causal one with is_decoder); the wiring between them
@@ -288,6 +289,58 @@ def dump(case, folder):
               {key: str(value) for key, value in metadata.items()})
 
 
+TRIPLET_MARGIN = 0.3
+TRIPLET_LABELS = [0, 0, 0, 1, 1, 1, 2, 2, -1, 3]  # one without a label, one without its like
+
+
+def triplet(x, labels, first):
+    """Batch-hard triplets (Hermans et al., 2017) of cosines, soft margin: mean loss, how often the
+    nearest has the anchor's label, and each anchor's hardest pair (-1: it has none). Of equally
+    hard ones the first, or the last."""
+    unit = nn.functional.normalize(x, dim=1)
+    cosines = unit @ unit.T
+    labelled = labels >= 0
+    others = labelled[None, :] & ~torch.eye(len(x), dtype=torch.bool)
+    alike = labels[None, :] == labels[:, None]
+
+    def hardest(values):
+        ties = torch.nonzero(values == values.max())[:, 0]
+        return int(ties[0 if first else -1])
+
+    losses, hits, pairs = [], 0, []
+    for i in range(len(x)):
+        positives, negatives = others[i] & alike[i], others[i] & ~alike[i]
+        if not (labelled[i] and positives.any() and negatives.any()):
+            pairs.append((-1, -1))
+            continue
+        shown = cosines[i].detach()
+        p = hardest(torch.where(positives, -shown, -torch.inf))
+        n = hardest(torch.where(negatives, shown, -torch.inf))
+        hits += int(labels[hardest(torch.where(others[i], shown, -torch.inf))] == labels[i])
+        losses.append(nn.functional.softplus(cosines[i, n] - cosines[i, p] + TRIPLET_MARGIN))
+        pairs.append((p, n))
+    return torch.stack(losses).mean(), hits, pairs
+
+
+def dump_triplet(folder):
+    generator = torch.Generator().manual_seed(11)
+    x = torch.randn(len(TRIPLET_LABELS), 6, generator=generator).float()
+    x[2] = x[1]  # two positives, equally far from row 0; row 1's farthest is row 0
+    x[7] = x[5]  # two of other labels, equally near to whom both are nearest
+    labels = torch.tensor(TRIPLET_LABELS)
+    tensors = {"x": x, "labels": labels.int()}
+    for first in (True, False):
+        leaf = x.double().requires_grad_()
+        loss, hits, pairs = triplet(leaf, labels, first)
+        loss.backward()
+        name = "first" if first else "last"
+        tensors |= {f"{name}/loss": torch.tensor([loss.item(), hits]).float(), f"{name}/gradient": leaf.grad.float(),
+                    f"{name}/pairs": torch.tensor(pairs).int()}
+    assert (tensors["first/pairs"] != tensors["last/pairs"]).any(dim=0).all(), "ties of both kinds"
+    save_file({n: t.contiguous() for n, t in tensors.items()}, folder / "triplet.safetensors",
+              {"margin": str(TRIPLET_MARGIN)})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "tests" / "golden")
@@ -300,6 +353,8 @@ def main():
             continue
         dump(case, folder)
         print(folder / f"{case.name}.safetensors")
+    if arguments.only in (None, "triplet"):
+        dump_triplet(folder)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@
 
 Checkpoints have the layout of BarcodeBERT's and BarcodeMAE's code (keys, options as an
 argparse.Namespace, optimiser, OneCycle scheduler with objects in it), folders that of
-transformers. expected.safetensors holds, for each model, the hidden states and logits of the same
+transformers. expected.safetensors (expected_cls_and_n.safetensors for the models with [CLS] or with
+k-mers that hold N) holds, for each model, the hidden states and logits of the same
 tokens, computed in float64. Byte-pair tokenizers are trained here on random barcodes;
 bpe_tokens.tsv holds what the `tokenizers` library makes of odd sequences. Needs torch,
 transformers, tokenizers and safetensors.
@@ -52,10 +53,10 @@ def randomised(module):
 class MaelmModel(nn.Module):
     """Names as in BarcodeMAE's checkpoints of the whole model."""
 
-    def __init__(self):
+    def __init__(self, vocabulary=SPECIALS + 4**K):
         super().__init__()
-        self.encoder = BertModel(BertConfig(**bert_options(SHAPE)))
-        self.decoder = BertForTokenClassification(BertConfig(**bert_options(DECODER_SHAPE)))
+        self.encoder = BertModel(BertConfig(**bert_options(SHAPE, vocabulary)))
+        self.decoder = BertForTokenClassification(BertConfig(**bert_options(DECODER_SHAPE, vocabulary)))
         self.projection_layer = nn.Linear(SHAPE["hidden_size"], DECODER_SHAPE["hidden_size"])
         self.decoder_embedding = self.decoder.bert.embeddings.word_embeddings
 
@@ -71,6 +72,16 @@ def hidden_states(bert, ids):
     return bert.double()(input_ids=ids).last_hidden_state[0].float()
 
 
+def whole_forward(whole, ids):
+    """What the decoder makes of a sequence whose MASKED tokens the encoder does not see."""
+    visible = [i for i in range(ids.shape[1]) if i not in MASKED]
+    encoded = whole.encoder(input_ids=ids[:, visible], position_ids=torch.tensor([visible]))
+    rows = torch.empty(1, ids.shape[1], DECODER_SHAPE["hidden_size"], dtype=torch.float64)
+    rows[:, visible] = whole.projection_layer(encoded.last_hidden_state)
+    rows[:, MASKED] = whole.decoder_embedding.weight[0]
+    return whole.decoder(inputs_embeds=rows)
+
+
 def old_state_dict(module, **put):
     """With the buffer that transformers stored before 4.31."""
     state = module.float().state_dict()
@@ -78,7 +89,7 @@ def old_state_dict(module, **put):
     return {prefix + "embeddings.position_ids": torch.arange(POSITIONS)[None], **state, **put}
 
 
-def save_checkpoint(path, state, run, model, shape, decoder=None, legacy=False):
+def save_checkpoint(path, state, run, model, shape, decoder=None, legacy=False, **sizes):
     model = copy.deepcopy(model)  # the step must not reach what is saved
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-5)
     sum(p.sum() for p in model.parameters()).backward()
@@ -93,10 +104,10 @@ def save_checkpoint(path, state, run, model, shape, decoder=None, legacy=False):
         "scheduler": {**scheduler.state_dict(), "anneal_func": argparse.Namespace(x=1).__eq__},
         "config": argparse.Namespace(**run),
         "epoch": 3, "total_step": 120, "n_samples_seen": 1920, "max_accuracy": 0.25, "best_epoch": 2,
-        "bert_config": bert_options(shape),
+        "bert_config": bert_options(shape, **sizes),
     }
     if decoder is not None:
-        content["decoder_config"] = bert_options(decoder)
+        content["decoder_config"] = bert_options(decoder, **sizes)
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
 
 
@@ -138,15 +149,37 @@ def dump_models(out):
     save_checkpoint(out / "maelm_whole.pt", {"module." + n: t for n, t in whole.state_dict().items()},
                     run_options("maelm"), whole, SHAPE, DECODER_SHAPE)
     whole = whole.double()
-    visible = [i for i in range(ids.shape[1]) if i not in MASKED]
-    encoded = whole.encoder(input_ids=ids[:, visible], position_ids=torch.tensor([visible]))
-    rows = torch.empty(1, ids.shape[1], DECODER_SHAPE["hidden_size"], dtype=torch.float64)
-    rows[:, visible] = whole.projection_layer(encoded.last_hidden_state)
-    rows[:, MASKED] = whole.decoder_embedding.weight[0]
-    decoded = whole.decoder(inputs_embeds=rows)
+    decoded = whole_forward(whole, ids)
     expected["maelm_whole.hidden"] = hidden_states(whole.encoder, ids)
     expected["maelm_whole.decoder_hidden"] = decoded.hidden_states[-1][0].float()
     expected["maelm_whole.logits"] = decoded.logits[0].float()
+
+    # BarcodeMAE+: a whole autoencoder behind [CLS], which comes third among the special tokens.
+    torch.manual_seed(8)
+    plus = randomised(MaelmModel(SPECIALS + 1 + 4**K))
+    save_checkpoint(out / "maelm_cls.pt", plus.state_dict(), run_options("maelm", use_cls_token=True), plus,
+                    SHAPE, DECODER_SHAPE, vocabulary=SPECIALS + 1 + 4**K)
+    behind_cls = torch.cat([torch.tensor([[2]]), torch.where(ids >= SPECIALS, ids + 1, ids)], dim=1)
+    plus_decoded = whole_forward(plus.double(), behind_cls)
+    extra = {"cls_ids": behind_cls[0].to(torch.int32),
+             "maelm_cls.hidden": hidden_states(plus.encoder, behind_cls),
+             "maelm_cls.decoder_hidden": plus_decoded.hidden_states[-1][0].float(),
+             "maelm_cls.logits": plus_decoded.logits[0].float()}
+
+    # k-mers with N as tokens, predicted too: the head has 5^k rows.
+    torch.manual_seed(9)
+    with_n = bert_options(SHAPE, SPECIALS + 5**K, 5**K)
+    classifier = randomised(BertForTokenClassification(BertConfig(**with_n)))
+    save_checkpoint(out / "with_n.pt", classifier.state_dict(),
+                    run_options("transformer", tokenize_n_nucleotide=True, predict_n_nucleotide=True), classifier,
+                    SHAPE, vocabulary=SPECIALS + 5**K, labels=5**K)
+    kmers = ["".join(p) for p in itertools.product("ACGTN", repeat=K)]
+    words = ["[MASK]", "[UNK]", *sorted(kmers, key=lambda kmer: "N" in kmer)]
+    n_ids = torch.tensor([[words.index(kmer) for kmer in ("AC", "GN", "NN", "TT", "NA", "[UNK]", "TN")]])
+    extra |= {"with_n_ids": n_ids[0].to(torch.int32), "with_n.hidden": hidden_states(classifier.bert, n_ids),
+              "with_n.logits": classifier.double()(input_ids=n_ids).logits[0].float()}
+    save_file({name: tensor.contiguous() for name, tensor in extra.items()},
+              out / "expected_cls_and_n.safetensors")
 
     # As the hub has BarcodeBERT: a token classifier, and another vocabulary's order.
     torch.manual_seed(4)

@@ -11,6 +11,9 @@
 
 namespace barcodemae {
 
+/// The k of the baseline where nobody chooses another.
+inline constexpr int kBaselineKmer = 6;
+
 /// Counts of all overlapping k-mers of A, C, G, T in base-4 order [4^k]; k-mers with other letters
 /// do not count.
 void count_kmers(std::string_view sequence, int k, std::span<float> counts);

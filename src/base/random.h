@@ -37,6 +37,7 @@ enum class Stream : std::uint32_t {
   kSplit = 4,
   kSimulate = 5,
   kReplacement = 6,
+  kPrediction = 7,      ///< which masked tokens are predicted
   kLayout = 16,         ///< UMAP: negative samples; step = epoch, index = vertex
   kInferenceMask = 17,  ///< tokens masked when embedding; index = hash of the id
   kDropout = 0x1000,

@@ -56,10 +56,12 @@ void run(const ImportCommandOptions& options) {
   const SequenceCoder& coder = model.description().coder;
   log_info("{}: {}, {} parameters; {}", options.out, describe(model.pretraining()),
            format_count(parameters.count()),
-           coder.bpe
-               ? fmt::format("byte pairs, {} tokens at most", coder.max_tokens())
-               : fmt::format("{}-mers, stride {}, {} bases at most", coder.tokenizer.vocabulary().k,
-                             coder.tokenizer.stride(), coder.tokenizer.max_bases()));
+           coder.bpe ? fmt::format("byte pairs, {} tokens at most", coder.max_tokens())
+                     : fmt::format("{}-mers{}, stride {}, {} bases at most{}",
+                                   coder.tokenizer.vocabulary().k,
+                                   coder.tokenizer.vocabulary().n_kmers ? " (with N too)" : "",
+                                   coder.tokenizer.stride(), coder.tokenizer.max_bases(),
+                                   model.description().config.cls ? ", behind [CLS]" : ""));
   if (!model.left_out().empty()) {
     constexpr std::size_t kShown = 4;
     const auto& names = model.left_out();
@@ -95,6 +97,8 @@ void add_import_command(CLI::App& application) {
           "--tokenizer", options->model.tokenizer,
           "tokenizer.json that belongs to the weights: a vocabulary of k-mers or byte pairs")
       ->type_name("FILE");
+  command.add_flag("--cls", options->model.cls,
+                   "Sequences begin with the [CLS] of the vocabulary, where no file says it");
   add_common_options(command);
   command.footer(
       "Examples:\n"

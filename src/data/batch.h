@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "data/label_targets.h"
@@ -30,9 +31,13 @@ struct MaskingRules {
   double ratio = 0.5;  ///< share of the k-mers that is chosen
   /// Shares of the chosen: replaced by another k-mer, left as they are. The others are masked.
   double random_share = 0, keep_share = 0;
-  /// Positions p with equal ⌊p / span⌋ are chosen together: overlapping k-mers give each other
-  /// away.
+  /// This many neighbouring positions, from the first k-mer's on, are chosen together: overlapping
+  /// k-mers give each other away.
   int span = 1;
+  int first_position = 0;  ///< that a k-mer can have: 1 after [CLS]
+  /// Share of the chosen that is predicted. Of the others nothing is asked; where they have left
+  /// the encoder's input, the decoder does not meet them either.
+  double predict_share = 1;
   bool leave_out = true;  ///< the masked leave the encoder's input; false: they are [MASK] there
   std::int32_t first_kmer = 2;  ///< ids from it on can be chosen, …
   std::int32_t kmers = 4096;    ///< … this many of them
@@ -42,8 +47,10 @@ struct MaskingRules {
 struct MaskingPlan {
   std::vector<std::int32_t> encoder_rows;       ///< rows of the batch the encoder sees ([UNK] too)
   std::vector<std::int32_t> encoder_begins{0};  ///< [sequences + 1]: first encoder row of each
-  std::vector<std::int32_t> masked_rows;        ///< rows to predict: the chosen ones
-  std::vector<std::int32_t> visible_rows;       ///< the other k-mers: the second loss term
+  std::vector<std::int32_t> masked_rows;        ///< rows to predict, of the chosen ones
+  std::vector<std::int32_t> visible_rows;       ///< k-mers not chosen: the second loss term
+  /// Rows that the decoder of a masked autoencoder sees; none: all.
+  std::optional<std::vector<std::int32_t>> decoder_rows;
   /// [tokens]: the tokens as the encoder sees them; empty: as they are in the batch.
   std::vector<std::int32_t> ids;
   std::vector<LabelTargets> labels;  ///< of each auxiliary loss
@@ -56,8 +63,8 @@ struct MaskingPlan {
 /// Draws the plan for one batch. Token t of a record is chosen when its number, from (seed, step,
 /// record, position), is below the ratio (paper: independent Bernoulli(0.5) per k-mer); with exact
 /// count, the round(ratio · k-mers) tokens with the smallest numbers. What becomes of a chosen one
-/// is told by a second number. All lists ascend. A record is masked alike in whatever batch it
-/// comes.
+/// is told by a second number, whether it is predicted by a third. All lists ascend. A record is
+/// masked alike in whatever batch it comes.
 MaskingPlan plan_masking(const PackedBatch& batch, const MaskingRules& rules, std::uint64_t seed,
                          std::uint32_t step);
 

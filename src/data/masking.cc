@@ -13,23 +13,26 @@
 namespace barcodemae {
 namespace {
 
-/// The numbers of one record's positions. Four positions share a Philox block.
-class MaskNumbers {
+/// The numbers of one record's positions, for one purpose. Four positions share a Philox block.
+class PositionNumbers {
  public:
-  MaskNumbers(std::uint64_t seed, std::uint32_t step, std::int32_t record)
-      : seed_(seed), step_(step), record_(static_cast<std::uint32_t>(record)) {}
+  PositionNumbers(Stream stream, std::uint64_t seed, std::uint32_t step, std::int32_t record)
+      : stream_(static_cast<std::uint32_t>(stream)),
+        seed_(seed),
+        step_(step),
+        record_(static_cast<std::uint32_t>(record)) {}
 
   std::uint32_t operator()(std::int32_t position) {
     const auto block = static_cast<std::uint32_t>(position) / 4;
     if (block != block_) {
-      numbers_ =
-          philox4x32({static_cast<std::uint32_t>(Stream::kMask), step_, record_, block}, seed_);
+      numbers_ = philox4x32({stream_, step_, record_, block}, seed_);
       block_ = block;
     }
     return numbers_[static_cast<std::size_t>(position % 4)];
   }
 
  private:
+  std::uint32_t stream_;
   std::uint64_t seed_;
   std::uint32_t step_, record_;
   std::uint32_t block_ = 0xFFFFFFFF;
@@ -91,7 +94,10 @@ MaskingPlan plan_masking(const PackedBatch& batch, const MaskingRules& rules, st
                        rules.random_share + rules.keep_share <= 1 && rules.span >= 1,
                    "random share {}, keep share {}, span {}", rules.random_share, rules.keep_share,
                    rules.span);
+  BARCODEMAE_CHECK(rules.predict_share > 0 && rules.predict_share <= 1, "predict share {}",
+                   rules.predict_share);
   MaskingPlan plan;
+  if (rules.leave_out && rules.predict_share < 1) plan.decoder_rows.emplace();
   plan.encoder_rows.reserve(batch.ids.size());
   plan.encoder_begins.reserve(batch.begins.size());
   if (!rules.leave_out || rules.random_share > 0) plan.ids = batch.ids;
@@ -99,24 +105,28 @@ MaskingPlan plan_masking(const PackedBatch& batch, const MaskingRules& rules, st
   for (std::size_t sequence = 0; sequence < batch.records.size(); ++sequence) {
     const std::int32_t begin = batch.begins[sequence], end = batch.begins[sequence + 1];
     const std::int32_t record = batch.records[sequence];
-    MaskNumbers number(seed, step, record);
+    PositionNumbers number(Stream::kMask, seed, step, record);
+    PositionNumbers prediction(Stream::kPrediction, seed, step, record);
     numbers.clear();
     for (std::int32_t row = begin; row < end; ++row) {
       const auto token = static_cast<std::size_t>(row);
       if (!is_kmer(rules, batch.ids[token])) continue;
-      numbers.emplace_back(number(batch.positions[token] / rules.span), row);
+      const std::int32_t place = batch.positions[token] - rules.first_position;
+      numbers.emplace_back(number(rules.first_position + place / rules.span), row);
     }
 
     const Number chosen_below = threshold(rules, numbers);
     auto kmer = numbers.begin();
     for (std::int32_t row = begin; row < end; ++row) {
-      bool seen = true;
+      bool seen = true, predicted = false;
       if (kmer != numbers.end() && kmer->second == row) {
         if (*kmer++ < chosen_below) {
           const auto token = static_cast<std::size_t>(row);
           const Replacement instead =
               replacement(rules, batch.ids[token], seed, step, record, batch.positions[token]);
-          plan.masked_rows.push_back(row);
+          predicted = rules.predict_share == 1 ||
+                      prediction(batch.positions[token]) < threshold_of(rules.predict_share);
+          if (predicted) plan.masked_rows.push_back(row);
           if (!plan.ids.empty()) plan.ids[token] = instead.id;
           seen = !rules.leave_out || instead.fate != Fate::kMasked;
         } else {
@@ -124,6 +134,7 @@ MaskingPlan plan_masking(const PackedBatch& batch, const MaskingRules& rules, st
         }
       }
       if (seen) plan.encoder_rows.push_back(row);
+      if (plan.decoder_rows && (seen || predicted)) plan.decoder_rows->push_back(row);
     }
     plan.encoder_begins.push_back(static_cast<std::int32_t>(plan.encoder_rows.size()));
   }

@@ -34,11 +34,44 @@ std::size_t base_at(std::int32_t kmer, int k, int j) {
   return static_cast<std::size_t>(kmer >> (2 * (k - 1 - j)) & 3);
 }
 
+/// Of byte pairs: of the tokens from coder.first_token() on.
+std::vector<float> token_log_frequencies(const Dataset& data, const SequenceCoder& coder,
+                                         std::span<const std::int64_t> records,
+                                         const FrameOffsets& offsets) {
+  const std::int32_t first = coder.first_token();
+  std::vector<std::int64_t> counts(
+      coder.bpe->vocabulary().tokens.size() - static_cast<std::size_t>(first), 1);
+  std::mutex mutex;
+  for_each_block(data, coder, records, offsets, [&](std::size_t, const PackedBatch& batch) {
+    const std::lock_guard lock(mutex);  // whole numbers: the order does not matter
+    for (const std::int32_t id : batch.ids)
+      if (id >= first) ++counts[static_cast<std::size_t>(id - first)];
+  });
+  const auto total =
+      static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+  std::vector<float> logs;
+  logs.reserve(counts.size());
+  for (const std::int64_t count : counts)
+    logs.push_back(static_cast<float>(std::log(static_cast<double>(count) / total)));
+  return logs;
+}
+
+double token_frequency_loss(std::span<const float> token_log_frequencies, std::int32_t first_token,
+                            const PackedBatch& batch, std::span<const std::int32_t> rows) {
+  double sum = 0;
+  for (const std::int32_t row : rows) {
+    const std::int32_t token = batch.ids[static_cast<std::size_t>(row)] - first_token;
+    if (token >= 0) sum -= double{token_log_frequencies[static_cast<std::size_t>(token)]};
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder& coder,
                                         std::span<const std::int64_t> records, int max_positions,
                                         const FrameOffsets& offsets) {
+  if (coder.bpe) return token_log_frequencies(data, coder, records, offsets);
   constexpr double kPseudoCounts = 4;
   const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
   const auto row = 4 * static_cast<std::size_t>(vocabulary.k);
@@ -80,9 +113,12 @@ std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder
   return logs;
 }
 
-double site_frequency_loss(std::span<const float> site_log_frequencies,
-                           const KmerVocabulary& vocabulary, const PackedBatch& batch,
-                           std::span<const std::int32_t> rows) {
+double site_frequency_loss(std::span<const float> site_log_frequencies, const SequenceCoder& coder,
+                           const PackedBatch& batch, std::span<const std::int32_t> rows) {
+  if (coder.bpe) {
+    return token_frequency_loss(site_log_frequencies, coder.first_token(), batch, rows);
+  }
+  const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
   const auto row_size = 4 * static_cast<std::size_t>(vocabulary.k);
   double sum = 0;
   for (const std::int32_t row : rows) {
@@ -110,7 +146,7 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
   for_each_block(data, coder, records, offsets, [&](std::size_t block, const PackedBatch& batch) {
     std::vector<std::int32_t> rows(batch.ids.size());
     std::iota(rows.begin(), rows.end(), 0);
-    sums[block] = site_frequency_loss(site_log_frequencies, vocabulary, batch, rows);
+    sums[block] = site_frequency_loss(site_log_frequencies, coder, batch, rows);
     kmers[block] = std::ranges::count_if(batch.ids, [&](std::int32_t id) {
       return id >= vocabulary.first_kmer() && id < vocabulary.first_kmer() + vocabulary.kmers();
     });
@@ -118,38 +154,6 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
   const auto count = std::accumulate(kmers.begin(), kmers.end(), std::int64_t{0});
   const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
   return count == 0 ? 0 : sum / static_cast<double>(count);
-}
-
-std::vector<float> token_log_frequencies(const Dataset& data, const SequenceCoder& coder,
-                                         std::span<const std::int64_t> records,
-                                         const FrameOffsets& offsets) {
-  BARCODEMAE_CHECK(coder.bpe != nullptr, "k-mers have sites");
-  const std::int32_t first = coder.first_token();
-  std::vector<std::int64_t> counts(
-      coder.bpe->vocabulary().tokens.size() - static_cast<std::size_t>(first), 1);
-  std::mutex mutex;
-  for_each_block(data, coder, records, offsets, [&](std::size_t, const PackedBatch& batch) {
-    const std::lock_guard lock(mutex);  // whole numbers: the order does not matter
-    for (const std::int32_t id : batch.ids)
-      if (id >= first) ++counts[static_cast<std::size_t>(id - first)];
-  });
-  const auto total =
-      static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
-  std::vector<float> logs;
-  logs.reserve(counts.size());
-  for (const std::int64_t count : counts)
-    logs.push_back(static_cast<float>(std::log(static_cast<double>(count) / total)));
-  return logs;
-}
-
-double token_frequency_loss(std::span<const float> token_log_frequencies, std::int32_t first_token,
-                            const PackedBatch& batch, std::span<const std::int32_t> rows) {
-  double sum = 0;
-  for (const std::int32_t row : rows) {
-    const std::int32_t token = batch.ids[static_cast<std::size_t>(row)] - first_token;
-    if (token >= 0) sum -= double{token_log_frequencies[static_cast<std::size_t>(token)]};
-  }
-  return sum;
 }
 
 }  // namespace barcodemae

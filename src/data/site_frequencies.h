@@ -18,27 +18,22 @@ namespace barcodemae {
 /// data set as `pack` tokenises them; [UNK] counts nothing. Counts are smoothed by four
 /// pseudo-counts distributed as the bases are at that place overall, so that positions never seen
 /// have the overall frequencies.
+///
+/// Byte pairs have no site: natural logs of the frequencies of the tokens from coder.first_token()
+/// on, each counted once more than it occurs.
 std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder& coder,
                                         std::span<const std::int64_t> records, int max_positions,
                                         const FrameOffsets& offsets = {});
 
-/// Sum of −log p over the k-mers in `rows` of a batch (special tokens skipped), each k-mer
-/// predicted base by base from the frequencies of its site; nats. Divide by the number of rows.
-double site_frequency_loss(std::span<const float> site_log_frequencies,
-                           const KmerVocabulary& vocabulary, const PackedBatch& batch,
-                           std::span<const std::int32_t> rows);
+/// Sum of −log p over the tokens in `rows` of a batch (special ones skipped), each k-mer predicted
+/// base by base from the frequencies of its site, byte pairs from those of the tokens; nats. Divide
+/// by the number of rows.
+double site_frequency_loss(std::span<const float> site_log_frequencies, const SequenceCoder& coder,
+                           const PackedBatch& batch, std::span<const std::int32_t> rows);
 
 /// Mean of the same over all k-mers of some records, in nats per k-mer; 0 when they have none.
 double site_frequency_loss(std::span<const float> site_log_frequencies, const Dataset& data,
                            const SequenceCoder& coder, std::span<const std::int64_t> records,
                            const FrameOffsets& offsets = {});
-
-/// The same for byte pairs, which have no site: natural logs of the frequencies of the tokens from
-/// coder.first_token() on, each counted once more than it occurs.
-std::vector<float> token_log_frequencies(const Dataset& data, const SequenceCoder& coder,
-                                         std::span<const std::int64_t> records,
-                                         const FrameOffsets& offsets = {});
-double token_frequency_loss(std::span<const float> token_log_frequencies, std::int32_t first_token,
-                            const PackedBatch& batch, std::span<const std::int32_t> rows);
 
 }  // namespace barcodemae

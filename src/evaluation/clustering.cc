@@ -19,7 +19,6 @@
 namespace barcodemae {
 namespace {
 
-constexpr int kBaselineKmer = 6;
 constexpr std::int64_t kBaselineColumns = std::int64_t{1} << (2 * kBaselineKmer);
 
 double seconds_since(std::chrono::steady_clock::time_point start) {

@@ -24,8 +24,6 @@
 namespace barcodemae {
 namespace {
 
-constexpr int kBaselineKmer = 6;
-
 /// Label numbers of keys and queries, and how often each search was right.
 class Judge {
  public:
@@ -203,8 +201,10 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
   LabelNumbers numbers;
   LabelledVectors keys = read_embeddings(key_files, options.rank, numbers);
   LabelledVectors queries = read_embeddings(query_files, options.rank, numbers);
-  const std::int64_t left_out = keys.keep_labelled();
-  if (left_out > 0) log_info("{} keys without a label are left out", format_count(left_out));
+  const std::int64_t keys_left_out = keys.keep_labelled();
+  if (keys_left_out > 0)
+    log_info("{} keys without a label are left out", format_count(keys_left_out));
+  const std::int64_t unlabelled = std::count(queries.labels.begin(), queries.labels.end(), -1);
   if (keys.vectors.cols != queries.vectors.cols) {
     throw UserError("{} has {} columns, {} has {}\nKeys and queries must come from the same model.",
                     key_files.vectors.string(), keys.vectors.cols, query_files.vectors.string(),
@@ -214,8 +214,8 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
   result.keys = key_files.vectors.string();
   result.queries = query_files.vectors.string();
   result.key_count = keys.vectors.rows;
-  result.query_count = queries.vectors.rows;
-  result.left_out = left_out;
+  result.query_count = queries.vectors.rows - unlabelled;
+  result.left_out = keys_left_out + unlabelled;
   result.label_names = numbers.names();
   require_question({key_files.labels.string() + ": keys", keys.labels},
                    {query_files.labels.string() + ": queries", queries.labels}, options.rank,

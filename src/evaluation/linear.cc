@@ -149,6 +149,7 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
                     files.train.vectors.string(), train.vectors.cols, file->string(), cols);
   }
   const std::int64_t left_out = train.keep_labelled() + val.keep_labelled();
+  const std::int64_t unlabelled = std::count(test.labels.begin(), test.labels.end(), -1);
   if (left_out > 0)
     log_info("{} rows to train on or to choose by without a label are left out",
              format_count(left_out));
@@ -159,8 +160,8 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
   result.test = files.test.vectors.string();
   result.train_count = train.vectors.rows;
   result.val_count = val.vectors.rows;
-  result.test_count = test.vectors.rows;
-  result.left_out = left_out;
+  result.test_count = test.vectors.rows - unlabelled;
+  result.left_out = left_out + unlabelled;
   require_question({files.train.labels.string(), labels.train},
                    {files.test.labels.string(), labels.test}, options.rank, result.label_names);
   require_question({files.train.labels.string(), labels.train},

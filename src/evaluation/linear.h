@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/classification.h"
+#include "analysis/kmer_counts.h"
 #include "analysis/linear_probe.h"
 #include "communication/communicator.h"
 #include "evaluation/embedding_files.h"
@@ -25,7 +26,7 @@ struct LinearOptions {
   /// Each is tried; the best on `val` is reported, of equal ones the first.
   std::vector<double> learning_rates = {0.003, 0.01};
   bool baselines = true;  ///< add random encoder and k-mer counts
-  int baseline_kmer = 6;
+  int baseline_kmer = kBaselineKmer;
   std::uint64_t seed = 1;  ///< of the random-initialised encoder
   FeatureOptions features;
 };

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include "base/error.h"
@@ -87,9 +86,13 @@ MaskedSequence masked(const TokenSequence& sequence, std::int32_t first_kmer,
       result.tokens.positions.push_back(sequence.positions[token]);
     }
   }
-  if (result.pooled.empty()) {
-    result.pooled.resize(result.tokens.ids.size());
-    std::iota(result.pooled.begin(), result.pooled.end(), 0);
+  if (!result.pooled.empty()) return result;
+  for (std::size_t token = 0; token < result.tokens.ids.size(); ++token) {
+    const std::int32_t word = result.tokens.ids[token];
+    // [CLS] and its like are no tokens of the sequence.
+    const bool pooled =
+        word >= first_kmer || word == KmerVocabulary::kMask || word == KmerVocabulary::kUnknown;
+    if (pooled) result.pooled.push_back(static_cast<std::int32_t>(token));
   }
   return result;
 }

@@ -33,14 +33,14 @@ const char* to_string(InferenceMask::Kind kind);
 /// A sequence as the encoder gets it.
 struct MaskedSequence {
   TokenSequence tokens;
-  std::vector<std::int32_t> pooled;  ///< indices of the tokens in the mean, ascending
+  std::vector<std::int32_t> pooled;  ///< indices of the tokens in the mean, ascending; no [CLS]
 };
 
 /// Masks round(rate · k-mers) of the sequence's k-mers: those whose numbers, from (seed, a hash of
 /// the record's id, position), are the smallest, so that a record is masked alike in whatever file
 /// or batch it comes, and what a lower rate masks a higher one masks too. Special tokens, whose ids
 /// are below `first_kmer`, are never masked. kDrop leaves one k-mer or [UNK] at least; kOnlyMasked
-/// masks one k-mer at least, and a sequence without k-mers is pooled as a whole.
+/// masks one k-mer at least, and of a sequence without k-mers the mean is over its [UNK].
 MaskedSequence masked(const TokenSequence& sequence, std::int32_t first_kmer,
                       const InferenceMask& mask, std::string_view id);
 

@@ -72,8 +72,8 @@ void read_tokenizer_files(const fs::path& folder, CheckpointFacts& facts) {
   }
 }
 
-/// config.json of a folder: a BertConfig; k, stride and length in it or in tokenizer_config.json;
-/// what tools/convert_checkpoint kept of a checkpoint in "barcodebert".
+/// config.json of a folder: a BertConfig; k, stride, length, [CLS] and N in it or in
+/// tokenizer_config.json; what tools/convert_checkpoint kept of a checkpoint in "barcodebert".
 void read_folder_config(const fs::path& folder, CheckpointFacts& facts) {
   const fs::path path = folder / "config.json";
   std::error_code ignored;
@@ -88,6 +88,8 @@ void read_folder_config(const fs::path& folder, CheckpointFacts& facts) {
     const nlohmann::json config = read_json_object(folder / name);
     for (const char* key : {"k", "k_mer", "kmer", "stride", "max_len"})
       if (config.contains(key) && config[key].is_number_integer()) facts.run[key] = config[key];
+    for (const char* key : {"use_cls_token", "tokenize_n_nucleotide"})
+      if (config.contains(key) && config[key].is_boolean()) facts.run[key] = config[key];
   }
   if (facts.bert.contains("barcodebert") && facts.bert["barcodebert"].is_object()) {
     const nlohmann::json kept = facts.bert["barcodebert"];

@@ -124,7 +124,10 @@ void ForeignModel::read_config(const ImportOptions& options) {
   if (tokenizer.coder.bpe) {
     config.bpe_specials = tokenizer.coder.bpe->vocabulary().specials;
   } else {
-    config.k = tokenizer.coder.tokenizer.vocabulary().k;
+    const KmerVocabulary& kmers = tokenizer.coder.tokenizer.vocabulary();
+    config.k = kmers.k;
+    config.n_kmers = kmers.n_kmers;
+    config.cls = kmers.cls() >= 0;
   }
   description_.coder = std::move(tokenizer.coder);
   id_in_file_ = std::move(tokenizer.id_in_file);
@@ -140,9 +143,13 @@ void ForeignModel::read_config(const ImportOptions& options) {
     const auto shape = facts_.tensors->shapes().at(files_names_.at(head_prefix_ + "weight"));
     const bool in_order =
         std::is_sorted(id_in_file_.begin() + config.first_kmer(), id_in_file_.end());
-    if (shape != std::vector<std::int64_t>{config.kmers(), config.decoder.width} || !in_order ||
-        files_names_.count(head_prefix_ + "bias") == 0)
+    config.predict_n =
+        config.n_kmers && !shape.empty() && shape[0] == std::int64_t{config.all_kmers()};
+    if (shape != std::vector<std::int64_t>{config.predicted_kmers(), config.decoder.width} ||
+        !in_order || files_names_.count(head_prefix_ + "bias") == 0) {
       pretraining_ = Pretraining::kNone;
+      config.predict_n = false;
+    }
   }
   auto& training = description_.training;
   training["imported_from"] =

@@ -27,9 +27,11 @@ std::optional<int> number(const CheckpointFacts& facts, std::initializer_list<co
   return std::nullopt;
 }
 
-bool flag(const CheckpointFacts& facts, const char* name) {
+/// A yes or no of the training's options; none when they do not say.
+std::optional<bool> flag(const CheckpointFacts& facts, const char* name) {
   const auto found = facts.run.find(name);
-  return found != facts.run.end() && found->is_boolean() && found->get<bool>();
+  if (found == facts.run.end() || !found->is_boolean()) return std::nullopt;
+  return found->get<bool>();
 }
 
 /// Names of the 2023 models and BERT's own, as ours.
@@ -39,8 +41,15 @@ std::string our_name(const std::string& token) {
   return token;
 }
 
+/// Of A, C, G, T and perhaps N.
 bool is_kmer(const std::string& token) {
-  return !token.empty() && token.find_first_not_of("ACGT") == std::string::npos;
+  return !token.empty() && token.find_first_not_of("ACGTN") == std::string::npos;
+}
+
+void require_tokenizable(const KmerVocabulary& kmers, const std::string& source) {
+  if (!kmers.n_kmers || kmers.k <= KmerVocabulary::kMaxKWithN) return;
+  throw UserError("{}: {}-mers that hold N are tokens; with these, k can be at most {}", source,
+                  kmers.k, KmerVocabulary::kMaxKWithN);
 }
 
 /// k-mers of a vocabulary in whatever order: special tokens first, then the k-mers in order.
@@ -56,6 +65,10 @@ ForeignTokenizer kmers_of(const std::vector<std::string>& tokens, const std::str
                     options.k ? fmt::format("--k is {}", *options.k)
                               : fmt::format("k must be from 1 to {}", KmerVocabulary::kMaxK));
   KmerVocabulary vocabulary{static_cast<int>(k), {"[MASK]", "[UNK]"}};
+  vocabulary.n_kmers = std::any_of(tokens.begin(), tokens.end(), [](const std::string& token) {
+    return is_kmer(token) && token.find('N') != std::string::npos;
+  });
+  require_tokenizable(vocabulary, source);
   std::map<std::string, std::int32_t> ids;
   std::vector<std::int32_t> others;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -63,10 +76,10 @@ ForeignTokenizer kmers_of(const std::vector<std::string>& tokens, const std::str
     if (!ids.emplace(name, static_cast<std::int32_t>(i)).second)
       throw UserError("{}: the token \"{}\" has two ids", source, tokens[i]);
     if (tokens[i].size() == k && is_kmer(tokens[i])) continue;
-    if (tokens[i].find_first_not_of("ACGTN") == std::string::npos)
+    if (is_kmer(tokens[i]))
       throw UserError(
           "{}: the token \"{}\" among {}-mers cannot be read\n"
-          "Only vocabularies of all k-mers over A, C, G, T can be imported.",
+          "Only vocabularies of all k-mers over A, C, G, T, or over these and N, can be imported.",
           source, tokens[i], k);
     if (name != "[MASK]" && name != "[UNK]") others.push_back(static_cast<std::int32_t>(i));
   }
@@ -76,8 +89,10 @@ ForeignTokenizer kmers_of(const std::vector<std::string>& tokens, const std::str
   for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
     const auto found = ids.find(vocabulary.token(id));
     if (found == ids.end())
-      throw UserError("{}: the vocabulary lacks \"{}\"\nExpected [MASK], [UNK] and all {} {}-mers.",
-                      source, vocabulary.token(id), vocabulary.kmers(), k);
+      throw UserError(
+          "{}: the vocabulary lacks \"{}\"\nExpected [MASK], [UNK] and all {} {}-mers{}.", source,
+          vocabulary.token(id), vocabulary.all_kmers(), k,
+          vocabulary.n_kmers ? ", those with N too" : "");
     result.id_in_file.push_back(found->second);
   }
   result.coder.tokenizer =
@@ -125,12 +140,16 @@ ForeignTokenizer kmers_by_length(const CheckpointFacts& facts, const ImportOptio
     throw UserError("{}: k is {}, but must be from 1 to {}", facts.source, *k,
                     KmerVocabulary::kMaxK);
   KmerVocabulary kmers{*k, {"[MASK]", "[UNK]"}};
-  if (vocabulary == kmers.size() + 1) kmers.specials.emplace_back("[CLS]");
+  kmers.n_kmers = flag(facts, "tokenize_n_nucleotide").value_or(false);
+  require_tokenizable(kmers, facts.source);
+  const int without_cls = kmers.size();
+  if (vocabulary == without_cls + 1) kmers.specials.emplace_back(KmerVocabulary::kCls);
   if (vocabulary != kmers.size())
     throw UserError(
-        "{}: {} words, but k = {} makes {}: [MASK], [UNK] and {} {}-mers\n"
+        "{}: {} words, but k = {} makes {}: [MASK], [UNK] and {} {}-mers{}\n"
         "Give the right --k, or --tokenizer FILE.",
-        facts.source, vocabulary, *k, kmers.size(), kmers.kmers(), *k);
+        facts.source, vocabulary, *k, without_cls, kmers.all_kmers(), *k,
+        kmers.n_kmers ? ", those with N too (tokenize_n_nucleotide)" : "");
   ForeignTokenizer result;
   result.coder.tokenizer = KmerTokenizer(kmers, stride > 0 ? stride : *k, max_bases);
   result.id_in_file.resize(static_cast<std::size_t>(vocabulary));
@@ -138,23 +157,44 @@ ForeignTokenizer kmers_by_length(const CheckpointFacts& facts, const ImportOptio
   return result;
 }
 
-[[noreturn]] void refuse_cls(const std::string& source) {
-  throw UserError(
-      "{}: trained with a [CLS] token before every sequence of k-mers\n"
-      "Such checkpoints cannot be imported yet.",
-      source);
+/// The engine puts [CLS] before every sequence when there is a word for it. Some versions of the
+/// authors' code have the word whether they put it there or not, and then number k-mers one lower
+/// when they evaluate than when they train: what such a model computes is not known.
+void check_cls(const CheckpointFacts& facts, const ImportOptions& options, bool has_word,
+               bool byte_pairs) {
+  const std::optional<bool> said = flag(facts, "use_cls_token");
+  if (byte_pairs) {
+    if (said.value_or(false) || options.cls)
+      throw UserError(
+          "{}: byte pairs, whose tokenizer.json says where [CLS] is, and {} besides\n"
+          "The authors' code defines no such model.",
+          facts.source, options.cls ? "--cls" : "use_cls_token");
+    return;
+  }
+  if (options.cls && said == false)
+    throw UserError("{}: trained without [CLS] before sequences (use_cls_token), but --cls given",
+                    facts.source);
+  const bool begins = options.cls || said.value_or(false);
+  if (begins && !has_word)
+    throw UserError(
+        "{}: {} says that sequences begin with [CLS], but the vocabulary has no [CLS]\n"
+        "Take both from the same model.",
+        facts.source, options.cls ? "--cls" : "use_cls_token");
+  if (has_word && !begins)
+    throw UserError(
+        "{}: a vocabulary with [CLS], {}\n"
+        "{}Without it before sequences the authors' evaluation gave k-mers\n"
+        "other ids than their training: such a model cannot be imported.",
+        facts.source,
+        said ? "and training without it (use_cls_token)"
+             : "and nothing says that sequences begin with it",
+        said ? "" : "Give --cls if they do. ");
 }
 
 }  // namespace
 
 ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const ImportOptions& options,
                                         int vocabulary, int positions) {
-  if (flag(facts, "tokenize_n_nucleotide"))
-    throw UserError(
-        "{}: trained with k-mers that hold N as tokens (tokenize_n_nucleotide)\n"
-        "Such vocabularies cannot be imported.",
-        facts.source);
-  if (flag(facts, "use_cls_token")) refuse_cls(facts.source);
   std::optional<std::string> json = facts.tokenizer_json;
   std::string source = facts.tokenizer_source;
   if (!options.tokenizer.empty()) {
@@ -197,7 +237,14 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
   } else {
     result = kmers_by_length(facts, options, vocabulary, stride, max_bases);
   }
-  if (!result.coder.bpe && result.coder.tokenizer.vocabulary().cls() >= 0) refuse_cls(facts.source);
+  const KmerVocabulary& words = result.coder.tokenizer.vocabulary();
+  check_cls(facts, options, !result.coder.bpe && words.cls() >= 0, result.coder.bpe != nullptr);
+  if (const auto n_kmers = flag(facts, "tokenize_n_nucleotide");
+      !result.coder.bpe && n_kmers && *n_kmers != words.n_kmers)
+    throw UserError(
+        "{}: k-mers with N are {}tokens in training (tokenize_n_nucleotide), but {}in {}\n"
+        "Take both from the same model.",
+        facts.source, *n_kmers ? "" : "no ", words.n_kmers ? "" : "not ", source);
   if (result.id_in_file.size() != static_cast<std::size_t>(vocabulary))
     throw UserError(
         "{}: {} tokens, but the model has {} words (vocab_size)\n"
@@ -205,8 +252,9 @@ ForeignTokenizer read_foreign_tokenizer(const CheckpointFacts& facts, const Impo
         source, result.id_in_file.size(), vocabulary);
   if (!said && !result.coder.bpe && result.coder.max_tokens() > positions) {
     const KmerTokenizer& kmers = result.coder.tokenizer;
+    const int most = positions - (kmers.vocabulary().cls() >= 0 ? 1 : 0);
     result.coder.tokenizer = KmerTokenizer(kmers.vocabulary(), kmers.stride(),
-                                           (positions - 1) * kmers.stride() + kmers.vocabulary().k);
+                                           (most - 1) * kmers.stride() + kmers.vocabulary().k);
   }
   if (result.coder.max_tokens() > positions)
     throw UserError(

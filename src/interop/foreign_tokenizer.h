@@ -15,6 +15,7 @@ namespace barcodemae {
 struct ImportOptions {
   std::optional<int> k, stride, max_bases;
   std::string tokenizer;  ///< a tokenizer.json, or a folder with one; empty: none
+  bool cls = false;       ///< every sequence of k-mers begins with [CLS]
 };
 
 struct ForeignTokenizer {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "nn/flops.h"
 
+#include <cmath>
+
 namespace barcodemae {
 namespace {
 
@@ -24,12 +26,16 @@ double embedding_flops(const ModelConfig& config, std::int64_t tokens) {
 }
 
 TrainingTokens training_tokens(const ModelConfig& config, std::int64_t tokens, std::int64_t masked,
-                               std::int64_t left_out, bool visible_scored) {
+                               std::int64_t left_out, bool visible_scored, double predict_share) {
   if (config.causal()) return {.encoder = tokens, .decoder = 0, .head = tokens};
   const bool leaves = config.objective == ObjectiveKind::kMaskedAutoencoder;
+  const auto not_predicted = [&](std::int64_t chosen) {
+    return std::llround((1 - predict_share) * static_cast<double>(chosen));
+  };
+  const std::int64_t decoder = leaves ? tokens - not_predicted(left_out) : tokens;
   return {.encoder = leaves ? tokens - left_out : tokens,
-          .decoder = config.has_decoder() ? tokens : 0,
-          .head = visible_scored ? tokens : masked};
+          .decoder = config.has_decoder() ? decoder : 0,
+          .head = (visible_scored ? tokens : masked) - not_predicted(masked)};
 }
 
 TrainingTokens training_tokens(const ModelConfig& config, const PackedBatch& batch,
@@ -37,8 +43,9 @@ TrainingTokens training_tokens(const ModelConfig& config, const PackedBatch& bat
   const auto count = [](const std::vector<std::int32_t>& rows) {
     return static_cast<std::int64_t>(rows.size());
   };
+  const std::int64_t decoder = plan.decoder_rows ? count(*plan.decoder_rows) : batch.tokens();
   return {.encoder = count(plan.encoder_rows),
-          .decoder = config.has_decoder() ? batch.tokens() : 0,
+          .decoder = config.has_decoder() ? decoder : 0,
           .head = count(plan.masked_rows) + (visible_scored ? count(plan.visible_rows) : 0)};
 }
 

@@ -19,15 +19,17 @@ double embedding_flops(const ModelConfig& config, std::int64_t tokens);
 /// The tokens of a training batch, by what they go through.
 struct TrainingTokens {
   std::int64_t encoder = 0;  ///< encoder and projection: what the encoder sees
-  std::int64_t decoder = 0;  ///< all, where there is a decoder
+  std::int64_t decoder = 0;  ///< what the decoder sees
   /// Head, and feed-forward block of the decoder's last layer: those to predict; all k-mers when
   /// visible ones are scored too.
   std::int64_t head = 0;
 };
-/// Of `tokens` k-mers by the objective, `masked` of them chosen to be predicted. `left_out`: of
-/// these, how many the encoder of a masked autoencoder does not see; of the others it sees all.
+/// Of `tokens` k-mers by the objective, `masked` of them chosen. `left_out`: of these, how many the
+/// encoder of a masked autoencoder does not see; of the others it sees all. `predict_share`:
+/// MaskingRules.
 TrainingTokens training_tokens(const ModelConfig& config, std::int64_t tokens, std::int64_t masked,
-                               std::int64_t left_out, bool visible_scored);
+                               std::int64_t left_out, bool visible_scored,
+                               double predict_share = 1);
 /// Of a batch as it is planned.
 TrainingTokens training_tokens(const ModelConfig& config, const PackedBatch& batch,
                                const MaskingPlan& plan, bool visible_scored);

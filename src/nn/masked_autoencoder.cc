@@ -3,22 +3,57 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 
 namespace barcodemae {
 namespace {
 
-// Some rows of a batch, as a batch of their own.
-RowSubset subset_of(Context& context, const PackedBatch& batch,
-                    const std::vector<std::int32_t>& rows) {
+// Of some rows of a batch: the first of each sequence.
+std::vector<std::int32_t> begins_of(const std::vector<std::int32_t>& rows,
+                                    const std::vector<std::int32_t>& batch_begins) {
   std::vector<std::int32_t> begins;
-  for (const std::int32_t begin : batch.begins) {
+  begins.reserve(batch_begins.size());
+  for (const std::int32_t begin : batch_begins) {
     const auto first = std::lower_bound(rows.begin(), rows.end(), begin);
     begins.push_back(static_cast<std::int32_t>(first - rows.begin()));
   }
-  return {context.upload(rows),
-          make_segments(context, begins, batch.records, take(batch.positions, rows))};
+  return begins;
+}
+
+RowSubset subset_of(Context& context, const PackedBatch& batch,
+                    const std::vector<std::int32_t>& rows) {
+  return {context.upload(rows), make_segments(context, begins_of(rows, batch.begins), batch.records,
+                                              take(batch.positions, rows))};
+}
+
+// Where the rows lie among `among`, which has all of them. Both ascend.
+std::vector<std::int32_t> places(const std::vector<std::int32_t>& rows,
+                                 const std::vector<std::int32_t>& among) {
+  std::vector<std::int32_t> result;
+  result.reserve(rows.size());
+  auto place = among.begin();
+  for (const std::int32_t row : rows) {
+    place = std::lower_bound(place, among.end(), row);
+    result.push_back(static_cast<std::int32_t>(place - among.begin()));
+  }
+  return result;
+}
+
+/// What the decoder sees, as a batch of its own with its plan: as though there were no other
+/// tokens.
+std::pair<PackedBatch, MaskingPlan> decoded_part(const PackedBatch& batch,
+                                                 const MaskingPlan& plan) {
+  const std::vector<std::int32_t>& rows = *plan.decoder_rows;
+  PackedBatch part{take(batch.ids, rows), take(batch.positions, rows),
+                   begins_of(rows, batch.begins), batch.records};
+  MaskingPlan part_plan;
+  part_plan.encoder_rows = places(plan.encoder_rows, rows);
+  part_plan.encoder_begins = plan.encoder_begins;
+  part_plan.masked_rows = places(plan.masked_rows, rows);
+  part_plan.visible_rows = places(plan.visible_rows, rows);
+  return {std::move(part), std::move(part_plan)};
 }
 
 // What nn.Linear does by itself, bias too; the reference leaves the projection so.
@@ -64,6 +99,10 @@ std::vector<LossTerm> MaskedAutoencoder::predict(Context& context, Tensor hidden
                                                  const PackedBatch& batch, const MaskingPlan& plan,
                                                  const GlobalCounts& counts,
                                                  const LossWeights& weights) const {
+  if (plan.decoder_rows) {
+    const auto [part, part_plan] = decoded_part(batch, plan);
+    return predict(context, hidden, part, part_plan, counts, weights);
+  }
   const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
   if (weights.masked == 1) {
     // What the others would be is not asked.

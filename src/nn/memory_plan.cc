@@ -62,10 +62,14 @@ MaskingPlan largest_plan(const ModelConfig& config, const PackedBatch& packed,
     plan.masked_rows.assign(plan.encoder_rows.begin() + 1, plan.encoder_rows.end());
     return plan;
   }
-  plan.masked_rows = first_rows(at_most(shares.most));
+  plan.masked_rows = first_rows(at_most(shares.most * shares.predicted));
   plan.visible_rows = first_rows(at_most(1 - shares.fewest));
   if (config.objective == ObjectiveKind::kMaskedAutoencoder) {
-    plan.encoder_rows = first_rows(at_most(1 - shares.fewest * shares.left_out));
+    const double left_out = shares.fewest * shares.left_out;
+    plan.encoder_rows = first_rows(at_most(1 - left_out));
+    if (shares.predicted < 1) {
+      plan.decoder_rows = first_rows(at_most(1 - left_out * (1 - shares.predicted)));
+    }
   }
   plan.encoder_begins = fill_sequences(batch, static_cast<std::int64_t>(plan.encoder_rows.size()));
   return plan;

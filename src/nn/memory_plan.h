@@ -19,6 +19,7 @@ struct WorstBatch {
 struct MaskedShares {
   double fewest = 0.5, most = 0.5;  ///< chosen to be predicted
   double left_out = 1;              ///< of the chosen: left out of a masked autoencoder's encoder
+  double predicted = 1;             ///< of the chosen: MaskingRules::predict_share
 };
 
 /// Bytes for Arena::reserve() that suffice for forward and backward of any micro-batch within

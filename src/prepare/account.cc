@@ -90,7 +90,7 @@ void describe_choices(const PrepareAccount& account, Text& text) {
   }
   const NewSplits& made = account.made;
   text.count(made.near_unseen, "left out: no species, in the BIN of an unseen species");
-  text.count(made.contested_unseen, "left out: no agreed species, one of those named is unseen");
+  text.count(made.contested_unseen, "left out: some of their records name an unseen species");
 }
 
 void describe_splits(const PrepareAccount& account, Text& text) {

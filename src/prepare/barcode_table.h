@@ -24,7 +24,7 @@ struct Barcode {
   Vote vote;  ///< of its first lineage; once settled: of all its records
   std::uint32_t further = 0;
   std::uint8_t split = 0;  ///< where it goes: 0 nowhere, else as the caller numbers them
-  bool contested = false;  ///< its records name several species and none by majority
+  bool contested = false;  ///< its records name several species
   bool settled = false;
   bool written = false;
 };

@@ -90,15 +90,26 @@ class Assignment {
     return shares;
   }
 
+  /// Whether a species has a barcode of which no record names another: it will be in train unless
+  /// the species is held out.
+  std::vector<bool> has_undisputed_barcode() const {
+    std::vector<bool> has(unseen_split_.size(), false);
+    for (std::uint32_t i = 0; i < barcodes_.size(); ++i) {
+      if (!barcodes_[i].contested) has[lineage(barcodes_[i]).name(Rank::kSpecies)] = true;
+    }
+    return has;
+  }
+
   void hold_out_species() {
     const std::vector<std::uint32_t> genus = genera();
     const std::vector<bool> shares = shares_bin();
+    const std::vector<bool> stays = has_undisputed_barcode();
     std::vector<std::int64_t> seen_species(lineages_.names(Rank::kGenus).size(), 0);  // by genus
     using Candidate = std::tuple<double, const std::string*, std::uint32_t>;
     std::vector<Candidate> candidates;
     for (const std::uint32_t species : species_) {
       if (genus[species] == 0) continue;
-      ++seen_species[genus[species]];
+      seen_species[genus[species]] += stays[species];
       if (shares[species]) continue;
       const std::string& name = lineages_.names(Rank::kSpecies)[species];
       candidates.emplace_back(random_of(hash_128(name), options_.seed).uniform(), &name, species);
@@ -113,8 +124,9 @@ class Assignment {
     for (const Candidate& candidate : candidates) {
       if (result_.unseen == result_.unseen_wanted) break;
       const std::uint32_t species = std::get<2>(candidate);
-      if (seen_species[genus[species]] < 2) continue;
-      --seen_species[genus[species]];
+      std::int64_t& seen = seen_species[genus[species]];
+      if (seen - stays[species] < 1) continue;
+      seen -= stays[species];
       const auto count = static_cast<double>(result_.unseen++);
       const bool to_val = std::floor((count + 1) * val_share) > std::floor(count * val_share);
       unseen_split_[species] = to_val ? kValUnseen : kTestUnseen;
@@ -135,6 +147,10 @@ class Assignment {
       if (species == 0) continue;
       if (unseen_split_[species] != kLeftOut) {
         barcode.split = unseen_split_[species];
+        continue;
+      }
+      if (barcode.contested && names_unseen(barcode)) {
+        ++result_.contested_unseen;
         continue;
       }
       drawn.push_back({species, i, random_of(barcode.sequence, options_.seed).uniform()});

@@ -30,9 +30,11 @@ struct NewSplits {
 /// Gives every settled barcode its split:
 ///   pretrain     without a species
 ///   train, val, test      seen species, each divided by the shares; train has at least one barcode
+///   none         of a seen species or without one, but some of its records name an unseen one
 ///   val_unseen, test_unseen   species of no other split, divided as val to test
 /// A species can be unseen if all of its barcodes name one genus, that genus keeps another species
-/// of which the same holds (so that it is in train), and none of its BINs holds another species.
+/// of which the same holds and which has a barcode that no record files under another (so that it
+/// is in train), and none of its BINs holds another species.
 /// All choices are by counter-based random numbers of the species' name or the sequence: they do
 /// not depend on the order of the records.
 NewSplits assign_new_splits(BarcodeTable& barcodes, const LineageTable& lineages,

@@ -218,7 +218,7 @@ class Preparation {
       conflicts.genera += settled.several_genera;
       conflicts.genera_by_majority += settled.genus_by_majority;
       conflicts.splits += settled.several_splits;
-      barcode.contested = settled.several_species && settled.lineage.name(Rank::kSpecies) == 0;
+      barcode.contested = settled.several_species;
       Vote outcome{settled.key, lineages_.number(settled.lineage), 0};
       for (const Vote& vote : votes) outcome.records += vote.records;
       barcodes_.settle(barcode, outcome);

@@ -31,12 +31,8 @@ TrainingStep make_step(const TrainingData& data, const PretrainOptions& options,
     }
     result.counts.masked += static_cast<std::int64_t>(piece.plan.masked_rows.size());
     result.counts.visible += static_cast<std::int64_t>(piece.plan.visible_rows.size());
-    result.site_loss +=
-        data.coder.bpe
-            ? token_frequency_loss(data.site_log_frequencies, data.coder.first_token(), piece.batch,
-                                   piece.plan.masked_rows)
-            : site_frequency_loss(data.site_log_frequencies, data.coder.tokenizer.vocabulary(),
-                                  piece.batch, piece.plan.masked_rows);
+    result.site_loss += site_frequency_loss(data.site_log_frequencies, data.coder, piece.batch,
+                                            piece.plan.masked_rows);
     result.pieces.push_back(std::move(piece));
   }
   return result;

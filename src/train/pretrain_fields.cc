@@ -253,6 +253,10 @@ std::vector<PretrainField> make_fields() {
       table.integer("mask-span", FIELD(mask_span), 1, 2048,
                     "Neighbouring k-mers chosen together: for overlapping k-mers, which give each "
                     "other away"));
+  later(
+      table.real("predict-share", FIELD(predict_share), kAboveZero, 1,
+                 "Share of the masked k-mers that is decoded and predicted (CrossMAE): the decoder "
+                 "of mae does not meet the others"));
   zero_is_none(later(table.real("mask-ratio-final", FIELD(mask_ratio_final), 0, 0.99,
                                 "Share that is masked at the end; from --mask-ratio there")));
   later(table.choice("mask-schedule", FIELD(mask_schedule),

@@ -36,7 +36,7 @@ void refuse_idle_options(const std::map<std::string, std::string>& given,
   }
   if (model.causal()) {
     refuse({"mask-ratio", "masking", "masked-weight", "random-share", "keep-share", "mask-span",
-            "mask-ratio-final", "mask-schedule", "unmasked-tail"},
+            "mask-ratio-final", "mask-schedule", "unmasked-tail", "predict-share"},
            objective + " masks nothing");
   }
   if (options.mask_ratio_final == 0) {
@@ -182,6 +182,8 @@ MaskingRules PretrainOptions::masking_rules(std::int64_t step, std::int64_t tota
   rules.random_share = random_share;
   rules.keep_share = keep_share;
   rules.span = mask_span;
+  rules.first_position = model.cls ? 1 : 0;
+  rules.predict_share = predict_share;
   rules.leave_out = model.objective == ObjectiveKind::kMaskedAutoencoder;
   rules.first_kmer = model.first_kmer();
   rules.kmers = model.predicted_kmers();

@@ -40,6 +40,7 @@ struct PretrainOptions {
   MaskingScheme masking = MaskingScheme::kBernoulli;
   double random_share = 0, keep_share = 0;  ///< of the chosen k-mers: not masked but …
   int mask_span = 1;
+  double predict_share = 1;     ///< of the chosen k-mers: predicted
   double mask_ratio_final = 0;  ///< 0: as mask_ratio throughout
   MaskSchedule mask_schedule = MaskSchedule::kLinear;
   double unmasked_tail = 0;            ///< last share of the steps, in which nothing is masked

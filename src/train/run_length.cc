@@ -18,14 +18,22 @@ constexpr std::int64_t kValidations = 20;
 constexpr double kValidationShare = 0.1;
 constexpr std::int64_t kLogLines = 500;
 
+/// Of a barcode of full length.
+std::int64_t most_tokens(const PretrainOptions& options) {
+  return options.tokenizer.empty() ? options.max_bases / options.stride
+                                   : std::int64_t{options.model.max_positions};
+}
+
 /// Arithmetic of a validation in optimiser steps, both on barcodes of full length.
 double validation_cost_in_steps(const PretrainOptions& options, const RecordSelection& records) {
-  const std::int64_t tokens = options.max_bases / options.stride;
+  const std::int64_t tokens = most_tokens(options);
   const auto masked = static_cast<std::int64_t>(options.mask_ratio * static_cast<double>(tokens));
-  const double training = training_flops(
-      options.model,
-      training_tokens(options.model, tokens, masked, masked, options.masked_weight < 1));
-  const double reconstruction = training / 3;  // forward only
+  const auto flops = [&](double predict_share) {
+    return training_flops(options.model, training_tokens(options.model, tokens, masked, masked,
+                                                         options.masked_weight < 1, predict_share));
+  };
+  const double training = flops(options.predict_share);
+  const double reconstruction = flops(1) / 3;  // forward only, of all that is masked
   const double embedding = embedding_flops(options.model, tokens);
   const auto count = [](const auto& list) { return static_cast<double>(list.size()); };
   const double embedded = records.queries.empty() ? count(records.validation)

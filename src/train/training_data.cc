@@ -163,11 +163,8 @@ TrainingData load_training_data(const std::filesystem::path& file, const Pretrai
   data.records = select_records(data.dataset, options);
   data.coder.profile = resolve_anchor(options.anchor, data.dataset);
   const FrameOffsets offsets{true, options.seed, kSiteFrequencyOffsets};
-  data.site_log_frequencies =
-      data.coder.bpe
-          ? token_log_frequencies(data.dataset, data.coder, data.records.training, offsets)
-          : site_log_frequencies(data.dataset, data.coder, data.records.training,
-                                 options.model.max_positions, offsets);
+  data.site_log_frequencies = site_log_frequencies(data.dataset, data.coder, data.records.training,
+                                                   options.model.max_positions, offsets);
   const auto count = [](const auto& records) {
     return format_count(static_cast<std::int64_t>(records.size()));
   };

@@ -42,6 +42,7 @@ Validator::Validator(const TrainingData& data, const PretrainOptions& options, L
   const auto count = static_cast<std::int64_t>(data.records.validation.size());
   MaskingRules rules = options.masking_rules();
   rules.random_share = rules.keep_share = 0;  // a token that was seen is no reconstruction
+  rules.predict_share = 1;
   content_ =
       make_step(data, options, rules,
                 share_of(std::span<const std::int64_t>(data.records.validation), communicator),

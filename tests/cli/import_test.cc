@@ -30,7 +30,8 @@ class ImportCommand : public testing::Test {
 TEST_F(ImportCommand, ImportedModelsEmbedAndAreExported) {
   const std::string data =
       folder_.write("data.fasta", ">a\nACGTACGTTGCAACGTTGCA\n>b\nTTGCAACGTACGTACGTACGG\n");
-  for (const std::string source : {"transformer.pt", "maelm_whole.pt", "bpe_model"}) {
+  for (const std::string source :
+       {"transformer.pt", "maelm_whole.pt", "bpe_model", "maelm_cls.pt", "with_n.pt"}) {
     const Outcome imported = run_barcodemae({"import", kGolden + source, folder_ / source});
     ASSERT_EQ(imported.exit_code, 0) << imported.err;
     const Outcome info = run_barcodemae({"info", folder_ / source, "--json"});
@@ -45,10 +46,9 @@ TEST_F(ImportCommand, ImportedModelsEmbedAndAreExported) {
         run_barcodemae({"export", folder_ / source, "--out", folder_ / (source + "-torch"),
                         "--format", "transformers"});
     ASSERT_EQ(exported.exit_code, 0) << exported.err;
-    EXPECT_THAT(exported.err,
-                HasSubstr(source == "transformer.pt"   ? "BertForTokenClassification"
-                          : source == "maelm_whole.pt" ? "projection, decoder and head"
-                                                       : "no decoder, no head"));
+    EXPECT_THAT(exported.err, HasSubstr(source.starts_with("maelm") ? "projection, decoder and head"
+                                        : source == "bpe_model"     ? "no decoder, no head"
+                                                                : "BertForTokenClassification"));
   }
 }
 
@@ -63,6 +63,60 @@ TEST_F(ImportCommand, BadInputIsRefused) {
   expect_refused({"import", kGolden + "maelm.pt", kGolden}, "it is there already");
   expect_refused({"import", BARCODEMAE_TEST_DATA "/golden", out}, "expected model.safetensors");
   EXPECT_THAT(folder_.names(), testing::ElementsAre("noise.pt"));
+}
+
+// What is searched and clustered is what `embed` writes.
+TEST_F(ImportCommand, ModelsOfBytePairsAreEvaluated) {
+  const std::string model = folder_ / "model", data = folder_ / "data.csv";
+  ASSERT_EQ(run_barcodemae({"import", kGolden + "bpe_model", model}).exit_code, 0);
+  std::string csv = "processid,genus,dna_bin,split,dna_barcode\n";
+  unsigned state = 7;
+  const auto random = [&](unsigned below) {
+    return ((state = state * 1664525 + 1013904223) >> 16) % below;
+  };
+  std::vector<std::string> templates(3);
+  for (std::string& sequence : templates) {
+    for (int i = 0; i < 90; ++i) sequence += "ACGT"[random(4)];
+  }
+  for (int r = 0; r < 90; ++r) {
+    const auto genus = static_cast<std::size_t>(r % 3);
+    std::string sequence = templates[genus];
+    for (int changed = 0; changed < 3; ++changed) sequence[random(90)] = "ACGT"[random(4)];
+    csv += "R" + std::to_string(r) + ",G" + std::to_string(genus) + ",B" + std::to_string(genus) +
+           (r % 2 == 0 ? ",train," : ",test_unseen,") + sequence + "\n";
+  }
+  folder_.write("data.csv", csv);
+  const auto embed = [&](const std::string& split) {
+    const Outcome outcome = run_barcodemae({"embed", model, data, "--split", split, "--precision",
+                                            "f32", "--out", folder_ / (split + ".npy")});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  };
+  const auto scores = [&](std::vector<std::string> command) {
+    command.insert(command.end(), {"--json", folder_ / "scores.json"});
+    const Outcome outcome = run_barcodemae(command);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(read_text(folder_ / "scores.json"));
+  };
+  embed("train");
+  embed("test_unseen");
+  const nlohmann::json knn = scores(
+      {"evaluate", "knn", model, data, "--precision", "f32", "--no-cache", "--anchor", "none"});
+  const nlohmann::json of_files =
+      scores({"evaluate", "knn", "--keys-npy", folder_ / "train.npy", folder_ / "train.tsv",
+              "--queries-npy", folder_ / "test_unseen.npy", folder_ / "test_unseen.tsv"});
+  EXPECT_EQ(knn["query_count"], 45);
+  EXPECT_EQ(knn["rows"][0]["accuracy"], of_files["rows"][0]["accuracy"]);
+  EXPECT_GT(knn["rows"][0]["accuracy"].get<double>(), 0.5);
+  EXPECT_EQ(knn["rows"].size(), 3u) << "model, random encoder, 6-mer counts";
+  const nlohmann::json clusters =
+      scores({"evaluate", "clustering", model, data, "--splits", "test_unseen", "--reduce", "none",
+              "--precision", "f32", "--no-cache"});
+  const nlohmann::json clusters_of_files =
+      scores({"evaluate", "clustering", "--npy", folder_ / "test_unseen.npy",
+              folder_ / "test_unseen.tsv", "--reduce", "none"});
+  EXPECT_EQ(clusters["clusters"], 3);
+  EXPECT_EQ(clusters["rows"][0]["ami"], clusters_of_files["rows"][0]["ami"]);
+  EXPECT_GT(clusters["rows"][0]["ami"].get<double>(), 0.1);
 }
 
 TEST_F(ImportCommand, PretrainingOnBytePairs) {

@@ -134,8 +134,8 @@ class JobTest : public ProgramTest {
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i) {
       EXPECT_EQ(found[i]["step"], expected[i]["step"]);
-      for (const char* key :
-           {"masked_loss", "visible_loss", "site_frequency_loss", "gradient_norm"}) {
+      for (const char* key : {"masked_loss", "visible_loss", "site_frequency_loss", "gradient_norm",
+                              "genus_cross-entropy_loss", "genus_cross-entropy_accuracy"}) {
         if (!expected[i].contains(key)) continue;
         const double value = expected[i][key];
         EXPECT_NEAR(found[i][key].get<double>(), value, 1e-4 * std::abs(value))
@@ -202,6 +202,21 @@ TEST_F(SlowJobTest, SeveralProcessesTrainWhatOneDoes) {
   }
   ASSERT_EQ(run(3, pretraining("3")), 0) << log();
   expect_same_training("one", "3");
+}
+
+// The labels that a loss is a mean over are counted in all processes: every seventh is missing, so
+// that their shares have different numbers of them.
+TEST_F(SlowJobTest, SeveralProcessesLearnLabelsAsOneDoes) {
+  const std::map<std::string, std::string> options = {{"auxiliary", "genus:cross-entropy:0.5"}};
+  ASSERT_EQ(run(1, pretraining("one", options)), 0) << log();
+  ASSERT_EQ(run(2, pretraining("two", options)), 0) << log();
+  EXPECT_THAT(log(), HasSubstr("Processes: 2"));
+  int with_labels = 0;
+  for (const nlohmann::json& line : metrics("two")) {
+    with_labels += line.contains("genus_cross-entropy_loss") ? 1 : 0;
+  }
+  EXPECT_EQ(with_labels, 4) << "lines of training";
+  expect_same_training("one", "two");
 }
 
 TEST_F(SlowJobTest, AsManyProcessesAgainTrainTheSameBits) {

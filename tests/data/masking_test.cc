@@ -157,6 +157,49 @@ TEST(Masking, ReplacesAndKeepsSharesOfTheChosen) {
   EXPECT_EQ(shown.encoder_begins, batch.begins);
 }
 
+// Of the masked tokens; the others are neither seen nor asked for.
+TEST(Masking, PredictsAShareOfTheMasked) {
+  std::vector<std::pair<int, std::int32_t>> sequences;
+  for (int i = 0; i < 500; ++i) sequences.emplace_back(105, i);
+  const PackedBatch batch = batch_of(sequences);
+  MaskingRules rules{.keep_share = 0.2, .first_kmer = kFirstKmer, .kmers = 4096};
+  const MaskingPlan all = plan_masking(batch, rules, 1, 1);
+  EXPECT_FALSE(all.decoder_rows);
+  rules.predict_share = 0.3;
+  const MaskingPlan some = plan_masking(batch, rules, 1, 1);
+  EXPECT_EQ(some.encoder_rows, all.encoder_rows) << "the encoder sees the same";
+  EXPECT_EQ(some.visible_rows, all.visible_rows);
+  EXPECT_TRUE(std::ranges::includes(all.masked_rows, some.masked_rows));
+  const auto chosen = static_cast<double>(all.masked_rows.size());
+  const auto predicted = static_cast<double>(some.masked_rows.size());
+  EXPECT_NEAR(predicted / chosen, 0.3, 4 * std::sqrt(0.3 * 0.7 / chosen));
+  std::vector<std::int32_t> decoded;
+  std::ranges::set_union(some.encoder_rows, some.masked_rows, std::back_inserter(decoded));
+  EXPECT_EQ(some.decoder_rows, decoded);
+  // Nothing can be told of the one choice from the other.
+  double kept = 0;
+  for (const std::int32_t row : some.masked_rows) {
+    kept += std::ranges::binary_search(some.encoder_rows, row) ? 1 : 0;
+  }
+  EXPECT_NEAR(kept / predicted, 0.2, 0.02);
+  rules.leave_out = false;
+  const MaskingPlan shown = plan_masking(batch, rules, 1, 1);
+  EXPECT_EQ(shown.masked_rows, some.masked_rows);
+  EXPECT_FALSE(shown.decoder_rows) << "it sees all";
+}
+
+TEST(Masking, WhatIsPredictedDoesNotDependOnTheBatch) {
+  const MaskingRules rules{.predict_share = 0.5, .first_kmer = kFirstKmer, .kmers = 4096};
+  const MaskingPlan alone = plan_masking(batch_of({{110, 7}}), rules, 1, 1);
+  const MaskingPlan among = plan_masking(batch_of({{50, 3}, {110, 7}, {20, 9}}), rules, 1, 1);
+  std::vector<std::int32_t> rows;
+  for (const std::int32_t row : among.masked_rows) {
+    if (row >= 50 && row < 160) rows.push_back(row - 50);
+  }
+  EXPECT_EQ(rows, alone.masked_rows);
+  EXPECT_NE(alone.masked_rows, plan_masking(batch_of({{110, 7}}), rules, 1, 2).masked_rows);
+}
+
 TEST(Masking, SpansAreChosenTogether) {
   const PackedBatch batch = batch_of({{110, 3}});
   const MaskingPlan spans =
@@ -170,6 +213,32 @@ TEST(Masking, SpansAreChosenTogether) {
     }
   }
   for (const auto& [span, fates] : of_span) EXPECT_EQ(fates.size(), 1) << span;
+}
+
+// [CLS] at position 0 takes no place in a span: the k-mers behind it are masked in the same runs.
+TEST(Masking, SpansBeginBehindCls) {
+  TokenSequence kmers;
+  kmers.ids.push_back(2);
+  kmers.positions.push_back(0);
+  for (int i = 0; i < 60; ++i) {
+    kmers.ids.push_back(3 + i);
+    kmers.positions.push_back(1 + i);
+  }
+  PackedBatch batch;
+  for (std::int32_t record = 0; record < 40; ++record) batch.append(kmers, record);
+  MaskingRules rules{.span = 3, .first_position = 1, .first_kmer = 3, .kmers = 4096};
+  const MaskingPlan plan = plan_masking(batch, rules, 1, 1);
+  const std::set<std::int32_t> masked(plan.masked_rows.begin(), plan.masked_rows.end());
+  for (std::int32_t row = 0; row < 40 * 61; ++row) {
+    const std::int32_t kmer = row % 61 - 1;
+    if (kmer < 0 || kmer % 3 == 2) continue;
+    EXPECT_EQ(masked.contains(row), masked.contains(row + 1)) << kmer;
+  }
+  // Without spans each keeps the number of its position.
+  rules.span = 1;
+  const MaskingPlan shifted = plan_masking(batch, rules, 1, 1);
+  rules.first_position = 0;
+  EXPECT_EQ(shifted.masked_rows, plan_masking(batch, rules, 1, 1).masked_rows);
 }
 
 TEST(Masking, NextTokensHaveOneBeforeThem) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <numeric>
 
 #include "base/threads.h"
@@ -44,9 +45,29 @@ TEST(SiteFrequencies, CountPlacesAndSmoothTowardsTheWhole) {
   EXPECT_NEAR(site_frequency_loss(logs, data, coder(2), records), (acgt + acga) / 4, 1e-9);
   const PackedBatch batch = pack(data, coder(2), records);
   const std::vector<std::int32_t> rows{1, 4};  // GT and [UNK]
-  EXPECT_NEAR(site_frequency_loss(logs, KmerVocabulary{2}, batch, rows),
+  EXPECT_NEAR(site_frequency_loss(logs, coder(2), batch, rows),
               -double{logs[8 + 2]} - double{logs[8 + 7]}, 1e-9);
   EXPECT_EQ(site_frequency_loss(logs, data, coder(2), {}), 0);
+}
+
+TEST(SiteFrequencies, BytePairsHaveNoSite) {
+  BpeVocabulary pairs;
+  pairs.tokens = {"[MASK]", "[UNK]", "A", "C", "AC"};
+  pairs.specials = 2;
+  pairs.merges = {{2, 3}};
+  SequenceCoder by_pairs = coder(2);
+  by_pairs.bpe = std::make_shared<const BpeTokenizer>(pairs, 8);
+  const Dataset data = testing_data::make_dataset({"ACACA", "AC"});  // AC AC A, AC
+  const std::vector<std::int64_t> records{0, 1};
+  const auto logs = site_log_frequencies(data, by_pairs, records, 8);
+  ASSERT_EQ(logs.size(), 3u);
+  EXPECT_NEAR(logs[0], std::log(2.0 / 7), 1e-6);
+  EXPECT_NEAR(logs[1], std::log(1.0 / 7), 1e-6);
+  EXPECT_NEAR(logs[2], std::log(4.0 / 7), 1e-6);
+  const PackedBatch batch = pack(data, by_pairs, records);
+  const std::vector<std::int32_t> rows{0, 2};
+  EXPECT_NEAR(site_frequency_loss(logs, by_pairs, batch, rows), -double{logs[2]} - double{logs[0]},
+              1e-9);
 }
 
 TEST(SiteFrequencies, AreTheSameForAnyThreadCount) {

@@ -61,7 +61,11 @@ TEST_F(EmbeddingsMadeElsewhere, RowsWithoutALabelAnswerNothing) {
   const auto queries = files("q", {2, 2, {1, 0, 1, 0}}, "genus\nAus\nNaN\n");
   const KnnResult result = evaluate_knn(keys, queries, {}, alone_);
   EXPECT_EQ(result.key_count, 2);
-  EXPECT_EQ(result.left_out, 1);
+  EXPECT_EQ(result.query_count, 1);
+  EXPECT_EQ(result.left_out, 2);
+  EXPECT_THAT(result.to_text(),
+              testing::AllOf(HasSubstr("cosine 1-NN: 1 queries ("), HasSubstr("against 2 keys"),
+                             HasSubstr("\n1 queries without a label")));
   EXPECT_EQ(result.rows[0].scores.queries, 1);
   EXPECT_EQ(result.rows[0].scores.correct, 1);
 }

@@ -75,6 +75,9 @@ TEST(InferenceMask, SomethingIsAlwaysLeft) {
   const std::vector<std::int32_t> left = masked(begun, 3, {Kind::kDrop, 1}, "A").tokens.ids;
   ASSERT_EQ(left.size(), 2u);
   EXPECT_EQ(left.front(), 2);
+  const TokenSequence no_kmer{{2, KmerVocabulary::kUnknown, KmerVocabulary::kUnknown}, {0, 1, 2}};
+  EXPECT_EQ(masked(no_kmer, 3, {Kind::kOnlyMasked, 0.5}, "A").pooled,
+            (std::vector<std::int32_t>{1, 2}));
 }
 
 /// Vectors of records under masks, on a tiny random model.

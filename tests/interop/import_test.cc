@@ -35,6 +35,27 @@ class Import : public testing::Test {
     fs::copy(kGolden + name, folder(name), fs::copy_options::recursive);
     return folder(name);
   }
+  /// The decoder's last hidden states of the imported model, tokens 1, 4 and 5 masked.
+  std::vector<float> decoded_states(const std::vector<std::int32_t>& ids) const {
+    const auto backend = make_reference_backend();
+    Parameters parameters(*backend);
+    const MaskedAutoencoder model(parameters, read_model_description(folder()).config);
+    parameters.allocate(false);
+    load_encoder(folder(), parameters);
+    load_pretraining(folder(), parameters);
+    const PackedBatch batch = batch_of(ids);
+    MaskingPlan plan;
+    plan.masked_rows = {1, 4, 5};
+    for (std::int32_t row = 0; row < static_cast<std::int32_t>(ids.size()); ++row) {
+      if (row != 1 && row != 4 && row != 5) plan.encoder_rows.push_back(row);
+    }
+    plan.encoder_begins = {0, static_cast<std::int32_t>(plan.encoder_rows.size())};
+    return values_of(*backend, [&](Context& context) {
+      const Segments segments =
+          make_segments(context, batch.begins, batch.records, batch.positions);
+      return model.decode(context, model.encode(context, batch, plan), plan, segments);
+    });
+  }
   TemporaryFolder temporary_;
 };
 
@@ -65,24 +86,45 @@ TEST_F(Import, WholeMaskedAutoencoder) {
   ASSERT_EQ(imported.pretraining(), Pretraining::kAutoencoder);
   const std::vector<std::int32_t> ids = golden_ids();
   expect_near(hidden_states(folder(), ids), expected("maelm_whole.hidden", kTokens, kWidth));
-
-  const auto backend = make_reference_backend();
-  Parameters parameters(*backend);
-  const MaskedAutoencoder model(parameters, read_model_description(folder()).config);
-  parameters.allocate(false);
-  load_encoder(folder(), parameters);
-  load_pretraining(folder(), parameters);
-  const PackedBatch batch = batch_of(ids);
-  MaskingPlan plan;
-  plan.masked_rows = {1, 4, 5};
-  plan.encoder_rows = {0, 2, 3, 6, 7, 8};
-  plan.encoder_begins = {0, 6};
-  const std::vector<float> decoded = values_of(*backend, [&](Context& context) {
-    const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
-    return model.decode(context, model.encode(context, batch, plan), plan, segments);
-  });
+  const std::vector<float> decoded = decoded_states(ids);
   expect_near(decoded, expected("maelm_whole.decoder_hidden", kTokens, kDecoderWidth));
   expect_near(logits(folder(), decoded, kLabels), expected("maelm_whole.logits", kTokens, kLabels));
+}
+
+// BarcodeMAE+ puts [CLS] before every sequence; it is seen and decoded as the other tokens.
+TEST_F(Import, WholeMaskedAutoencoderBehindCls) {
+  const std::string golden = "expected_cls_and_n.safetensors";
+  const ForeignModel imported = import_model(kGolden + "maelm_cls.pt", folder());
+  ASSERT_EQ(imported.pretraining(), Pretraining::kAutoencoder);
+  const ModelDescription description = read_model_description(folder());
+  EXPECT_TRUE(description.config.cls);
+  EXPECT_EQ(description.config.pooling, Pooling::kMean);
+  const TokenSequence tokens = description.coder.encode("ACGT");
+  EXPECT_THAT(tokens.ids, ElementsAre(2, 3 + 1, 3 + 11));
+  EXPECT_THAT(tokens.positions, ElementsAre(0, 1, 2));
+  const std::vector<std::int32_t> ids = golden_ids("cls_ids", golden);
+  expect_near(hidden_states(folder(), ids),
+              expected("maelm_cls.hidden", kTokens + 1, kWidth, golden));
+  const std::vector<float> decoded = decoded_states(ids);
+  expect_near(decoded, expected("maelm_cls.decoder_hidden", kTokens + 1, kDecoderWidth, golden));
+  expect_near(logits(folder(), decoded, kLabels),
+              expected("maelm_cls.logits", kTokens + 1, kLabels, golden));
+}
+
+TEST_F(Import, KmersWithN) {
+  const std::string golden = "expected_cls_and_n.safetensors";
+  const ForeignModel imported = import_model(kGolden + "with_n.pt", folder());
+  EXPECT_EQ(imported.pretraining(), Pretraining::kHead);
+  const ModelDescription description = read_model_description(folder());
+  EXPECT_TRUE(description.config.n_kmers);
+  EXPECT_TRUE(description.config.predict_n) << "its head has a row for each";
+  const std::vector<std::int32_t> ids = golden_ids("with_n_ids", golden);
+  EXPECT_EQ(description.coder.encode("ACGNNNTTNAYATN").ids,
+            (std::vector<std::int32_t>(ids.begin(), ids.begin() + 6)))
+      << "AC GN NN TT NA, YA is unknown, the trailing N goes";
+  const std::vector<float> hidden = hidden_states(folder(), ids);
+  expect_near(hidden, expected("with_n.hidden", 7, kWidth, golden));
+  expect_near(logits(folder(), hidden, 25), expected("with_n.logits", 7, 25, golden));
 }
 
 // As transformers has it, with a vocabulary in another order of its special tokens.
@@ -114,7 +156,11 @@ TEST_F(Import, SaysWhatIsMissingOrWrong) {
       refusal(classifier.string(), {.k = 3, .stride = {}, .max_bases = {}, .tokenizer = {}}),
       HasSubstr("a vocabulary of 2-mers, but --k is 3"));
   std::ofstream(classifier / "vocab.txt", std::ios::app) << "<CLS>\n";
-  EXPECT_THAT(refusal(classifier.string()), HasSubstr("[CLS] token before every sequence"));
+  EXPECT_THAT(refusal(classifier.string()),
+              HasSubstr("nothing says that sequences begin with it\nGive --cls if they do."));
+  EXPECT_THAT(refusal(classifier.string(),
+                      {.k = {}, .stride = {}, .max_bases = {}, .tokenizer = {}, .cls = true}),
+              HasSubstr("19 tokens, but the model has 18 words"));
   fs::remove(classifier / "vocab.txt");
   EXPECT_THAT(refusal(classifier.string()), HasSubstr("Give --k"));
   EXPECT_THAT(
@@ -139,6 +185,25 @@ TEST_F(Import, SaysWhatIsMissingOrWrong) {
       HasSubstr("but the model has 18 words"));
 }
 
+// What the authors' code would make of it is not known, or not defined.
+TEST_F(Import, AClsThatStandsNowhereIsRefused) {
+  const fs::path classifier = copy("token_classifier");
+  nlohmann::json config = nlohmann::json::parse(read_file(classifier / "config.json"));
+  config["use_cls_token"] = false;
+  std::ofstream(classifier / "config.json") << config;
+  const auto refusal_of = [&](bool cls) {
+    return refusal(classifier.string(),
+                   {.k = {}, .stride = {}, .max_bases = {}, .tokenizer = {}, .cls = cls});
+  };
+  EXPECT_EQ(refusal_of(false), "imported");
+  EXPECT_THAT(refusal_of(true), HasSubstr("but --cls given"));
+  std::ofstream(classifier / "vocab.txt", std::ios::app) << "[CLS]\n";
+  EXPECT_THAT(refusal_of(false), HasSubstr("training without it (use_cls_token)"));
+  EXPECT_THAT(refusal(kGolden + "bpe_model",
+                      {.k = {}, .stride = {}, .max_bases = {}, .tokenizer = {}, .cls = true}),
+              HasSubstr("byte pairs"));
+}
+
 // An encoder loaded in part would embed as if nothing were wrong.
 TEST_F(Import, ConfigOfAnotherModelIsRefused) {
   const fs::path classifier = copy("token_classifier");
@@ -157,6 +222,9 @@ TEST_F(Import, ConfigOfAnotherModelIsRefused) {
   EXPECT_THAT(refusal_with("position_embedding_type", "relative_key"), HasSubstr("position_emb"));
   EXPECT_THAT(refusal_with("num_attention_heads", 5), HasSubstr("heads is 5"));
   EXPECT_THAT(refusal_with("vocab_size", 19), HasSubstr("has 19 words"));
+  EXPECT_THAT(refusal_with("use_cls_token", true), HasSubstr("but the vocabulary has no [CLS]"));
+  EXPECT_THAT(refusal_with("tokenize_n_nucleotide", true),
+              HasSubstr("k-mers with N are tokens in training"));
   EXPECT_EQ(refusal_with("num_labels", 16), "imported");
   EXPECT_EQ(refusal_with("is_decoder", true), "imported");
   EXPECT_TRUE(read_model_description(folder("refused")).config.causal());

@@ -21,16 +21,18 @@ namespace barcodemae {
 
 const std::string kGolden = BARCODEMAE_TEST_DATA "/golden/interop/";
 
-inline std::vector<std::int32_t> golden_ids() {
-  const SafetensorsFile file(kGolden + "expected.safetensors");
-  const auto bytes = file.bytes("ids");
+inline std::vector<std::int32_t> golden_ids(const std::string& name = "ids",
+                                            const std::string& of = "expected.safetensors") {
+  const SafetensorsFile file(kGolden + of);
+  const auto bytes = file.bytes(name);
   std::vector<std::int32_t> ids(bytes.size() / sizeof(std::int32_t));
   std::memcpy(ids.data(), bytes.data(), bytes.size());
   return ids;
 }
 
-inline std::vector<float> expected(const std::string& name, std::int64_t rows, std::int64_t cols) {
-  return SafetensorsFile(kGolden + "expected.safetensors").floats(name, rows, cols);
+inline std::vector<float> expected(const std::string& name, std::int64_t rows, std::int64_t cols,
+                                   const std::string& of = "expected.safetensors") {
+  return SafetensorsFile(kGolden + of).floats(name, rows, cols);
 }
 
 /// Imports into a model directory.

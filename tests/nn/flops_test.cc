@@ -42,6 +42,20 @@ TEST(Flops, OfEachObjective) {
   EXPECT_EQ(of(ObjectiveKind::kCausalLanguageModel), 110 * (6 * layer + head));
 }
 
+TEST(Flops, OfAShareThatIsPredicted) {
+  ModelConfig config = preset("base");
+  const auto of = [&](ObjectiveKind objective, bool visible_scored) {
+    config.objective = objective;
+    const TrainingTokens tokens = training_tokens(config, 110, 60, 40, visible_scored, 0.5);
+    return std::vector{tokens.encoder, tokens.decoder, tokens.head};
+  };
+  using Counts = std::vector<std::int64_t>;
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoder, false), (Counts{70, 90, 30}));
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoder, true), (Counts{70, 90, 80}));
+  EXPECT_EQ(of(ObjectiveKind::kMaskedAutoencoderSeeing, false), (Counts{110, 110, 30}));
+  EXPECT_EQ(of(ObjectiveKind::kMaskedLanguageModel, false), (Counts{110, 0, 30}));
+}
+
 TEST(Flops, OfABatchAsItIsPlanned) {
   PackedBatch batch;
   batch.ids.resize(12);
@@ -53,6 +67,8 @@ TEST(Flops, OfABatchAsItIsPlanned) {
   EXPECT_EQ(tokens.encoder, 7);
   EXPECT_EQ(tokens.decoder, 12);
   EXPECT_EQ(tokens.head, 11);
+  plan.decoder_rows.emplace(9);
+  EXPECT_EQ(training_tokens(preset("base"), batch, plan, true).decoder, 9);
   ModelConfig mlm = preset("base");
   mlm.objective = ObjectiveKind::kMaskedLanguageModel;
   EXPECT_EQ(training_tokens(mlm, batch, plan, false).decoder, 0);

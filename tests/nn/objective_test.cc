@@ -2,6 +2,7 @@
 // What holds for every objective.
 #include "nn/objective.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -54,8 +55,10 @@ PackedBatch random_batch(const ModelConfig& config, std::int32_t records) {
   return batch;
 }
 
-MaskingPlan plan_for(const ModelConfig& config, const PackedBatch& batch) {
+MaskingPlan plan_for(const ModelConfig& config, const PackedBatch& batch,
+                     double predict_share = 1) {
   MaskingRules rules;
+  rules.predict_share = predict_share;
   rules.random_share = rules.keep_share = 0.2;
   rules.leave_out = config.objective == ObjectiveKind::kMaskedAutoencoder;
   rules.first_kmer = config.first_kmer();
@@ -151,6 +154,91 @@ TEST_P(ObjectiveTest, GradientsAreSlopes) {
   }
 }
 
+TEST_P(ObjectiveTest, GradientsOfAPredictedShareAreSlopes) {
+  if (config.causal()) GTEST_SKIP() << "skipped: nothing is masked";
+  expect_slopes(config, batch, plan_for(config, batch, 0.5));
+}
+
+// What is masked and not predicted is not there at all for the decoder of mae; for the others it is
+// a [MASK] that nobody asks about. Both planned by hand.
+TEST_P(ObjectiveTest, PredictsOnlyWhatIsPlanned) {
+  if (config.causal()) GTEST_SKIP() << "skipped: nothing is masked";
+  config.dropout = 0;
+  const bool leaves = config.objective == ObjectiveKind::kMaskedAutoencoder;
+  batch = {};
+  batch.append({{2, 3, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 9}}, 0);
+  batch.append({{8, 9}, {5, 6}}, 1);
+  batch.append({{10, 11, 12}, {0, 1, 2}}, 2);
+  // Masked: 1, 3, 4 | 6, 7 | 10; predicted: 3 | 7 | 10.
+  plan = {};
+  plan.masked_rows = {3, 7, 10};
+  plan.visible_rows = {0, 2, 5, 8, 9};
+  PackedBatch by_hand = batch;
+  MaskingPlan by_hand_plan = plan;
+  if (leaves) {
+    plan.encoder_rows = by_hand_plan.encoder_rows = {0, 2, 5, 8, 9};
+    plan.encoder_begins = {0, 3, 3, 5};
+    plan.decoder_rows = {0, 2, 3, 5, 7, 8, 9, 10};
+    by_hand = {};
+    by_hand.append({{2, 4, 5, 7}, {0, 2, 3, 9}}, 0);
+    by_hand.append({{9}, {6}}, 1);
+    by_hand.append({{10, 11, 12}, {0, 1, 2}}, 2);
+    by_hand_plan.encoder_rows = {0, 1, 3, 5, 6};
+    by_hand_plan.encoder_begins = plan.encoder_begins;
+    by_hand_plan.masked_rows = {2, 4, 7};
+    by_hand_plan.visible_rows = {0, 1, 3, 5, 6};
+  } else {
+    plan.encoder_rows = by_hand_plan.encoder_rows = first_rows(batch.tokens());
+    plan.encoder_begins = by_hand_plan.encoder_begins = batch.begins;
+    plan.ids = by_hand_plan.ids = {2, 0, 4, 0, 0, 7, 0, 0, 10, 11, 0};
+    // All that is masked is predicted: the mean over the three is not that over the six.
+    by_hand_plan.masked_rows = {1, 3, 4, 6, 7, 10};
+  }
+  for (const double masked_weight : {1.0, 0.6}) {
+    ModelRun run(make_reference_backend(), config, DType::kFloat32);
+    run.parameters.initialise(5);
+    const auto losses = run.train(batch, plan, counts_of(plan), masked_weight);
+    if (leaves) {
+      EXPECT_EQ(run.train(by_hand, by_hand_plan, counts_of(by_hand_plan), masked_weight), losses);
+      plan.decoder_rows.reset();
+      EXPECT_NE(run.train(batch, plan, counts_of(plan), masked_weight), losses)
+          << "the others take part in the decoder's attention";
+      plan.decoder_rows = {0, 2, 3, 5, 7, 8, 9, 10};
+    } else {
+      double sum = 0;
+      for (const std::int32_t row : plan.masked_rows) {
+        MaskingPlan one = by_hand_plan;
+        one.masked_rows = {row};
+        sum += run.train(batch, one, counts_of(one), masked_weight)[0][0];
+      }
+      EXPECT_NEAR(losses[0][0], sum / 3, 1e-5);
+      EXPECT_NE(run.train(batch, by_hand_plan, counts_of(by_hand_plan), masked_weight)[0][0],
+                losses[0][0]);
+    }
+  }
+}
+
+TEST_P(ObjectiveTest, APredictedShareIsTheSameOnTheCpu) {
+  if (config.causal()) GTEST_SKIP() << "skipped: nothing is masked";
+  batch = random_batch(config, 40);
+  plan = plan_for(config, batch, 0.5);
+  const auto results = [&](std::unique_ptr<Backend> backend) {
+    ModelRun run(std::move(backend), config, DType::kFloat32);
+    run.context.seed = 11;
+    run.parameters.initialise(5);
+    std::vector<std::vector<float>> all = run.train(batch, plan, counts_of(plan), 0.9);
+    for (const auto& shape : run.parameters.names()) {
+      all.push_back(run.parameters.download_gradient(shape.name));
+    }
+    return all;
+  };
+  const auto expected = results(make_reference_backend()), cpu = results(make_cpu_backend());
+  ASSERT_EQ(cpu.size(), expected.size());
+  for (std::size_t i = 0; i < cpu.size(); ++i) {
+    EXPECT_THAT(cpu[i], testing::Pointwise(testing::FloatNear(2e-5f), expected[i])) << i;
+  }
+}
+
 // The same with all that can be added to an objective: auxiliary losses, [CLS], soft targets, a
 // frozen row, k-mers with N. (The pair classifier's rectifiers have kinks wherever one looks: its
 // gradients are tested by themselves, in tests/backend.)
@@ -211,16 +299,22 @@ TEST_P(ObjectiveTest, ThreadsDoNotMatter) {
 
 TEST_P(ObjectiveTest, ThePlannedMemorySuffices) {
   for (const char* device : {"reference", "cpu"}) {
-    ModelRun run(make_backend(device), config, DType::kFloat32);
-    const std::size_t planned = plan_training_memory(
-        *run.backend, run.model, DType::kFloat32, {.sequences = 9, .tokens = 9},
-        {.fewest = 0.5, .most = 0.5, .left_out = 0.6}, {0.7});
-    run.arena.begin_measuring();
-    run.model(run.context, batch, plan, counts_of(plan), {0.7});
-    run.tape.backward();
-    const std::size_t needed = run.arena.end_measuring();
-    EXPECT_LE(needed, planned) << device;
-    EXPECT_GT(needed, planned / 8) << device;
+    std::size_t of_all = 0;
+    for (const double share : {1.0, 0.3}) {
+      ModelRun run(make_backend(device), config, DType::kFloat32);
+      const std::size_t planned = plan_training_memory(
+          *run.backend, run.model, DType::kFloat32, {.sequences = 9, .tokens = 9},
+          {.fewest = 0.5, .most = 0.5, .left_out = 0.6, .predicted = share}, {0.7});
+      plan = plan_for(config, batch, share);
+      run.arena.begin_measuring();
+      run.model(run.context, batch, plan, counts_of(plan), {0.7});
+      run.tape.backward();
+      const std::size_t needed = run.arena.end_measuring();
+      EXPECT_LE(needed, planned) << device;
+      EXPECT_GT(needed, planned / 8) << device;
+      if (share == 1) of_all = planned;
+      EXPECT_LE(planned, of_all) << device;
+    }
   }
 }
 

@@ -278,7 +278,41 @@ TEST_F(Prepare, AContestedBarcodeOfAnUnseenSpeciesIsLeftOut) {
   EXPECT_EQ(prepared.account.made.unseen, 1);
   EXPECT_EQ(prepared.account.made.contested_unseen, 1);
   EXPECT_EQ(prepared.records.size(), 3u);
-  EXPECT_THAT(prepared.account.to_text(), HasSubstr("1 left out: no agreed species"));
+  EXPECT_THAT(prepared.account.to_text(),
+              HasSubstr("1 left out: some of their records name an unseen"));
+}
+
+TEST_F(Prepare, AMajorityKeepsNoBarcodeOfAnUnseenSpeciesInTrain) {
+  // TTTTT is of one species by two records to one, CCCCC of the other: whichever is held out, one
+  // of them is of a seen species and names the unseen one.
+  const Prepared prepared =
+      run(joined({"a,Aus,Aus bus,,,ACGTA", "b,Aus,Aus cus,,,ACGTC", "c,Aus,Aus bus,,,TTTTT",
+                  "d,Aus,Aus bus,,,TTTTT", "e,Aus,Aus cus,,,TTTTT", "f,Aus,Aus cus,,,CCCCC",
+                  "g,Aus,Aus cus,,,CCCCC", "h,Aus,Aus bus,,,CCCCC"}),
+          with_unseen(0.5));
+  EXPECT_EQ(prepared.account.made.unseen, 1);
+  EXPECT_EQ(prepared.account.conflicts.species_by_majority, 2);
+  EXPECT_EQ(prepared.account.made.contested_unseen, 1);
+  const bool bus_is_seen = prepared.find("a")->split == "train";
+  const std::string seen = bus_is_seen ? "ACGTA" : "ACGTC";
+  int train = 0, unseen = 0;
+  for (const Record& record : prepared.records) {
+    ++(record.split == "train" ? train : unseen);
+    EXPECT_EQ(record.split == "train", record.sequence == seen) << record.sequence;
+  }
+  EXPECT_EQ(train, 1);
+  EXPECT_EQ(unseen, 2);
+}
+
+// A species all of whose barcodes may be of another keeps no genus in train.
+TEST_F(Prepare, ADisputedSpeciesDoesNotStandForItsGenus) {
+  const std::string text = joined({"a,Aus,Aus bus,,,ACGTA", "b,Aus,Aus cus,,,TTTTT",
+                                   "c,Aus,Aus cus,,,TTTTT", "d,Aus,Aus bus,,,TTTTT"});
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+    // Only Aus cus can be held out: without TTTTT it would not be in train.
+    EXPECT_THAT(run(text, with_unseen(0.5, seed)).rows(),
+                ElementsAre("a Aus bus train", testing::EndsWith(" Aus cus test_unseen")));
+  }
 }
 
 constexpr const char* kBioscanHeader =

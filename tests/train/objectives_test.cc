@@ -78,6 +78,31 @@ TEST_P(ObjectiveTraining, TakesEveryHeadAndInitialisation) {
   }
 }
 
+TEST_P(ObjectiveTraining, APredictedShareIsRememberedAndValidationPredictsAll) {
+  Given half = {{"predict-share", "0.5"}, {"log-every", "1"}};
+  if (GetParam() == "causal") {
+    EXPECT_THAT(error_of("run", with_objective(half)),
+                HasSubstr("--predict-share: --objective causal masks nothing"));
+    return;
+  }
+  half = with_objective(half);
+  EXPECT_EQ(train("whole", half), PretrainOutcome::kFinished);
+  EXPECT_EQ(train("parts", half, 9), PretrainOutcome::kInterrupted);
+  EXPECT_THAT(error_of("parts", with_objective({{"log-every", "1"}})),
+              HasSubstr("--predict-share 0.5 there, --predict-share 1"));
+  EXPECT_EQ(train("parts", half), PretrainOutcome::kFinished);
+  expect_same_result("whole", "parts");
+  EXPECT_EQ(train("all", with_objective({{"log-every", "1"}})), PretrainOutcome::kFinished);
+  // Before the first step both are asked the same; the first step is another.
+  EXPECT_EQ(metrics("whole", "validation").front()["masked_loss"],
+            metrics("all", "validation").front()["masked_loss"]);
+  EXPECT_NE(metrics("whole", "train").front()["masked_loss"],
+            metrics("all", "train").front()["masked_loss"]);
+  EXPECT_EQ(train("one", with_objective({{"log-every", "1"}, {"predict-share", "1"}})),
+            PretrainOutcome::kFinished);
+  expect_same_result("all", "one");
+}
+
 class AuxiliaryTraining : public PretrainTest {
  protected:
   std::string device() const override { return "cpu"; }

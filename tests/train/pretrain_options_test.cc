@@ -127,6 +127,16 @@ TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
               HasSubstr("--mask-ratio: --objective causal masks nothing"));
 }
 
+TEST(PretrainOptions, SpansBeginAtTheFirstKmer) {
+  const auto first = [](const char* cls) {
+    return resolve_pretrain_options({{"cls", cls}, {"max-positions", "128"}, {"mask-span", "3"}})
+        .masking_rules()
+        .first_position;
+  };
+  EXPECT_EQ(first("false"), 0);
+  EXPECT_EQ(first("true"), 1);
+}
+
 TEST(PretrainOptions, TheMaskRatioTakesItsCourse) {
   const auto ratio = [](const std::map<std::string, std::string>& given, std::int64_t step) {
     return resolve_pretrain_options(given).masking_rules(step, 100).ratio;

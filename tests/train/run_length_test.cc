@@ -35,6 +35,30 @@ TEST(RunLength, ValidationsAreFewAndCheap) {
             3);
 }
 
+// Which asks for all that is masked, while a step asks for less.
+TEST(RunLength, ValidationCostsMoreBesideStepsThatPredictLess) {
+  const auto interval = [](const char* share) {
+    return validation_interval(
+        resolve_pretrain_options({{"preset", "small"}, {"predict-share", share}}),
+        make_selection(2000, 5000), 1'000);
+  };
+  EXPECT_GT(interval("0.2"), interval("1"));
+}
+
+// Whose barcodes are as long as the model has positions, whatever frame offsets are drawn.
+TEST(RunLength, ValidationsOfBytePairsDoNotCostWhatKmersDo) {
+  PretrainOptions options = resolve_pretrain_options({{"preset", "small"}, {"mask-ratio", "0.3"}});
+  options.tokenizer = "pairs.json";
+  const RecordSelection records = make_selection(2'000'000, 0);
+  const auto interval = [&](int k) {
+    options.stride = k;
+    return validation_interval(options, records, 1'000'000);
+  };
+  EXPECT_EQ(interval(10), interval(6));
+  options.tokenizer.clear();
+  EXPECT_NE(interval(10), interval(6)) << "19 of 66 tokens are masked, and 33 of 110";
+}
+
 TEST(RunLength, StepsFillTheTimeWithTheirValidations) {
   const PretrainOptions options =
       resolve_pretrain_options({{"preset", "tiny"}, {"minutes", "1"}, {"validate-every", "10"}});
