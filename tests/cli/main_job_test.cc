@@ -184,7 +184,7 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
     run({"evaluate", "knn", folder / "white", data, "--pooling", pooling, "--no-baselines",
          "--json", folder / "knn.json"});
     const auto row = nlohmann::json::parse(read_text(folder / "knn.json"))["rows"][0];
-    ranks.push_back(row["effective_rank"]);
+    ranks.push_back(row["effective_rank_of_keys"]);
     EXPECT_EQ(row["name"],
               std::string("white") +
                   (std::string(pooling) == "model" ? "" : std::string(", ") + pooling));
