@@ -27,7 +27,7 @@ struct FeatureOptions {
   std::string anchor = "auto";
   std::string marker_code = ReaderOptions().marker_code;
   std::string pooling = "model";  ///< as pool_as() knows it
-  std::filesystem::path cache;  ///< folder for embeddings; empty: none
+  std::filesystem::path cache;    ///< folder for embeddings; empty: none
 };
 
 /// Records that an evaluation can use: with a label at the rank and with a token.

@@ -13,7 +13,7 @@ namespace barcodemae {
 struct TransformersExport {
   bool decoder = false;               ///< written to decoder/
   bool head = false;                  ///< written with the encoder
-  std::vector<std::string> left_out;  ///< tensors of pretraining.safetensors without a place, readout
+  std::vector<std::string> left_out;  ///< without a place: tensors, the readout
 };
 
 /// Writes into an existing folder: the model directory of the encoder, and what the model's own
