@@ -35,8 +35,9 @@ class Model {
   int width() const;
 
   /// One vector per sequence, row after row: the mean of the encoder's last hidden states over the
-  /// sequence's k-mers, not normalised. Sequences may be lower case, hold gaps, U and IUPAC codes.
-  /// A vector does not depend on the other sequences. A sequence without a usable k-mer gets zeros.
+  /// sequence's k-mers, or what the model's pooling and stored readout say, not normalised.
+  /// Sequences may be lower case, hold gaps, U and IUPAC codes. A vector does not depend on the
+  /// other sequences. A sequence without a usable k-mer gets zeros.
   std::vector<float> embed(const std::vector<std::string>& sequences);
 
  private:

@@ -31,6 +31,7 @@ void add_embed_command(CLI::App& application, Communicator& communicator);
 void add_evaluate_command(CLI::App& application, Communicator& communicator);
 void add_import_command(CLI::App& application);
 void add_export_command(CLI::App& application);
+void add_whiten_command(CLI::App& application);
 void add_info_command(CLI::App& application);
 void add_bench_command(CLI::App& application);
 

@@ -11,6 +11,7 @@
 #include "base/machine.h"
 #include "base/threads.h"
 #include "communication/collectives.h"
+#include "nn/config.h"
 
 namespace barcodemae {
 
@@ -78,6 +79,28 @@ void add_anchor_option(CLI::App& command, std::string& anchor) {
                   "Marker coordinates: auto (as the model was trained), none, or a profile from a "
                   "file")
       ->type_name("auto|none|FILE")
+      ->capture_default_str();
+}
+
+void add_pooling_option(CLI::App& command, std::string& pooling) {
+  command
+      .add_option("--pooling", pooling,
+                  "What a vector is: the mean over tokens, the state of [CLS], both, or means over "
+                  "N equal ranges of places, side by side, without a stored readout; model: as it "
+                  "was pretrained, and through the readout it may have")
+      ->type_name("model|mean|cls|both|segments:N")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            if (text == "model") return "";
+            try {
+              parse_pooling(text);
+              return "";
+            } catch (const UserError&) {
+              return fmt::format("'{}' is no value for it: one of model, {} is expected", text,
+                                 kPoolingNames);
+            }
+          },
+          ""))
       ->capture_default_str();
 }
 

@@ -21,6 +21,8 @@ class Communicator;
 
 /// --anchor of a finished model.
 void add_anchor_option(CLI::App& command, std::string& anchor);
+/// --pooling of commands that embed with a finished model; "model" without it.
+void add_pooling_option(CLI::App& command, std::string& pooling);
 /// --marker-code of commands that read with a finished model.
 void add_marker_code_option(CLI::App& command, std::string& marker_code);
 

@@ -115,11 +115,7 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
       ->capture_default_str();
   command.add_option("--split", options->split, "Only records of this split; default: all");
   add_anchor_option(command, options->anchor);
-  command
-      .add_option("--pooling", options->pooling,
-                  "The mean over tokens, the state of [CLS], or both; model: as it was pretrained")
-      ->check(CLI::IsMember({"model", "mean", "cls", "both"}))
-      ->capture_default_str();
+  add_pooling_option(command, options->pooling);
   add_marker_code_option(command, options->marker_code);
   whole(command
             .add_option("--batch", options->batch,
@@ -132,6 +128,7 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
       "Examples:\n"
       "  barcodemae embed coi-small barcodes.fasta.gz --out barcodes.npy\n"
       "  barcodemae embed runs/small coi.csv.zst --split test_unseen --out test_unseen.npy\n"
+      "  barcodemae embed coi-small barcodes.csv --pooling segments:8 --out places.npy\n"
       "  zcat barcodes.fasta.gz | barcodemae embed coi-small - --out - > vectors.tsv");
   command.callback([options, &communicator] { run(*options, communicator); });
 }

@@ -59,7 +59,9 @@ ClusteringResult run(const CLI::App& command, ClusteringCommandOptions& options,
     refuse_idle(command, {"--components", "--neighbours", "--min-dist", "--epochs"},
                 "an option of UMAP, which --reduce none leaves out");
   }
-  if (!options.npy.empty()) refuse_idle(command, {"--splits"}, "all rows of --npy are clustered");
+  if (!options.npy.empty()) {
+    refuse_idle(command, {"--splits", "--pooling"}, "all rows of --npy are clustered as they are");
+  }
   options.clustering.rank = options.checked_rank();
   options.clustering.baselines = !options.no_baselines;
   options.clustering.umap.seed = options.seed;

@@ -81,8 +81,8 @@ void choose_protocol(LinearCommandOptions& options) {
 LinearResult run(const CLI::App& command, LinearCommandOptions& options,
                  Communicator& communicator) {
   if (!options.train_npy.empty()) {
-    refuse_idle(command, {"--train", "--val", "--test", "--baseline-kmer"},
-                "files of embeddings have no splits, and no baselines");
+    refuse_idle(command, {"--train", "--val", "--test", "--baseline-kmer", "--pooling"},
+                "files of embeddings have no splits, no baselines and no tokens");
   }
   if (options.no_baselines) refuse_idle(command, {"--baseline-kmer"}, "there are no baselines");
   choose_protocol(options);

@@ -48,7 +48,7 @@ Rank parse_rank_option(std::string_view option, const std::string& text);
 void add_model_and_data(CLI::App& command, EvaluationOptions& options);
 /// --anchor … --device and the common options; they come last.
 void add_result_options(CLI::App& command, EvaluationOptions& options);
-/// The same, after --no-baselines and --no-cache: for tables of frozen features.
+/// The same, after --no-baselines, --pooling and --no-cache: for tables of frozen features.
 void add_evaluation_options(CLI::App& command, EvaluationOptions& options);
 
 }  // namespace barcodemae

@@ -53,7 +53,10 @@ void run(const ExportOptions& options) {
   log_info("{}: the encoder, {} parameters in {}, {}", options.out,
            format_count(written.parameters), written.type,
            format_bytes(static_cast<double>(written.bytes)));
-  if (options.format != "transformers") return;
+  if (options.format != "transformers") {
+    if (description.readout) log_info("The readout is with it, in float32");
+    return;
+  }
   log_info("{}", exported.decoder
                      ? fmt::format("{}/decoder: projection, decoder and head", options.out)
                  : exported.head ? "The head is with it: a BertForTokenClassification"

@@ -85,8 +85,13 @@ Json describe_model(const std::filesystem::path& directory) {
             {"head", config.head == HeadKind::kBase ? "base" : "kmer"},
             {"tokenizer", describe(description.coder)},
             {"positions", config.max_positions},
+            {"pooling", to_string(config.pooling)},
+            {"readout", nullptr},
+            {"dimensions", description.embedding_width()},
             {"anchor", nullptr},
             {"training", Json::object()}};
+  if (const auto& readout = description.readout)
+    json["readout"] = {{"inputs", readout->inputs()}, {"dimensions", readout->dimensions()}};
   if (const auto& profile = description.coder.profile)
     json["anchor"] = {{"length", profile->length()},
                       {"codon_start", profile->codon_start()},
@@ -189,6 +194,14 @@ void print_text(const Json& info) {
                  : fmt::format("a marker of {} sites, {} conserved, codons from site {}",
                                anchor["length"].get<int>(), anchor["conserved_sites"].get<int>(),
                                anchor["codon_start"].get<int>()));
+  const Json& readout = model["readout"];
+  print_line("embedding",
+             readout.is_null()
+                 ? fmt::format("{}, {} dimensions", model["pooling"].get<std::string>(),
+                               model["dimensions"].get<int>())
+                 : fmt::format("{}, {} numbers through a stored readout to {} dimensions",
+                               model["pooling"].get<std::string>(), readout["inputs"].get<int>(),
+                               readout["dimensions"].get<int>()));
   print_line("fingerprint", model["fingerprint"]);
   if (!model["training"].empty()) std::printf("\nTraining\n");
   for (const auto& [name, value] : model["training"].items()) print_line(name, fact_text(value));

@@ -80,6 +80,7 @@ int run(int argc, char** argv, Communicator& communicator) {
   add_evaluate_command(application, communicator);
   add_import_command(application);
   add_export_command(application);
+  add_whiten_command(application);
   add_bench_command(application);
   add_info_command(application);
   try {

@@ -113,7 +113,7 @@ ClusteringResult evaluate_clustering(const std::filesystem::path& model,
   result.unlabelled = records.unlabelled;
   result.without_token = records.without_token;
   plan_clusters(result, records.labels);
-  const std::int64_t width = evaluation.description().config.embedding_width();
+  const std::int64_t width = evaluation.description().embedding_width();
   require_memory(result, width, static_cast<double>(records.size() * width) * sizeof(float),
                  communicator);
   const bool count_kmers = options.baselines && options.reduce;

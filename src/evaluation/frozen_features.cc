@@ -61,6 +61,7 @@ EvaluationData::EvaluationData(std::filesystem::path model, ModelDescription des
       communicator_(communicator),
       description_(std::move(description)),
       cache_(options.cache) {
+  if (!model_.empty()) pool_as(options.pooling, description_);
   std::optional<MarkerProfile>& profile = description_.coder.profile;
   profile = profile_to_read_by(options.anchor, profile);
   data_ = Dataset::load(data, {.reader = {options.marker_code}});
@@ -151,6 +152,7 @@ FrozenEncoder EvaluationData::encoder(std::string name, const std::string& weigh
   made.name_ = std::move(name);
   made.identity_ = fmt::format("model {} data {} precision {} device {} reading {}", weights,
                                data_name_, to_string(precision), options_.device, reading_);
+  if (options_.pooling != "model") made.identity_ += " pooling " + options_.pooling;
   made.data_ = &data_;
   made.cache_ = &cache_;
   made.communicator_ = &communicator_;
@@ -162,9 +164,12 @@ FrozenEncoder EvaluationData::trained(DType precision) const {
                                                : model_.filename().string();
   // What a precision costs is seen beside the same model in float32.
   if (precision != options_.precision) name += fmt::format(", {}", to_string(precision));
+  if (options_.pooling != "model") name += ", " + options_.pooling;
   FrozenEncoder made = encoder(std::move(name), model_fingerprint(model_), precision);
-  const EmbedderOptions embedder{
-      .precision = precision, .device = options_.device, .anchor = options_.anchor};
+  const EmbedderOptions embedder{.precision = precision,
+                                 .device = options_.device,
+                                 .anchor = options_.anchor,
+                                 .pooling = options_.pooling};
   made.load_ = [this, embedder] { return Embedder::load(model_, embedder); };
   return made;
 }
@@ -175,8 +180,10 @@ FrozenEncoder EvaluationData::untrained(std::uint64_t seed) const {
               fmt::format("random {} {} {}", seed, fingerprint_file(model_ / "config.json"),
                           fingerprint_file(model_ / "tokenizer.json")),
               options_.precision);
-  const EmbedderOptions embedder{
-      .precision = options_.precision, .device = options_.device, .anchor = options_.anchor};
+  const EmbedderOptions embedder{.precision = options_.precision,
+                                 .device = options_.device,
+                                 .anchor = options_.anchor,
+                                 .pooling = options_.pooling};
   made.load_ = [this, embedder, seed] { return Embedder::random(description_, seed, embedder); };
   return made;
 }

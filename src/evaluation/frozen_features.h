@@ -26,7 +26,8 @@ struct FeatureOptions {
   /// How sequences are read: as the model was trained (auto), none, or by a profile FILE.
   std::string anchor = "auto";
   std::string marker_code = ReaderOptions().marker_code;
-  std::filesystem::path cache;  ///< folder for embeddings; empty: none
+  std::string pooling = "model";  ///< as pool_as() knows it
+  std::filesystem::path cache;    ///< folder for embeddings; empty: none
 };
 
 /// Records that an evaluation can use: with a label at the rank and with a token.
@@ -81,6 +82,7 @@ class EvaluationData {
   EvaluationData& operator=(const EvaluationData&) = delete;
 
   Dataset& data() { return data_; }
+  /// The model as it is read and pooled.
   const ModelDescription& description() const { return description_; }
   /// That the data are anchored by; none when they are read as they are.
   const std::optional<MarkerProfile>& profile() const { return description_.coder.profile; }

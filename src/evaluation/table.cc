@@ -412,7 +412,9 @@ TableResult evaluate_table(const std::vector<TableSource>& sources,
   require_file(data);
   // What cannot be read is refused before hours of work on the rest.
   for (const TableSource& source : sources) {
-    if (!source.model.empty()) read_model_description(source.model);
+    if (source.model.empty()) continue;
+    ModelDescription description = read_model_description(source.model);
+    pool_as(options.features.pooling, description);
   }
   TableResult result;
   result.options = options;

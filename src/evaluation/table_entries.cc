@@ -71,8 +71,10 @@ class EncoderEntry : public TableEntry {
     } else {
       text = "model " + model_fingerprint(model);
     }
-    return fmt::format("{} precision {} device {}", text, to_string(reading().options().precision),
-                       reading().options().device);
+    const FeatureOptions& options = reading().options();
+    text += fmt::format(" precision {} device {}", to_string(options.precision), options.device);
+    if (options.pooling != "model") text += " pooling " + options.pooling;
+    return text;
   }
 
   bool is_encoder() const override { return true; }

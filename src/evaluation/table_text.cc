@@ -87,6 +87,9 @@ std::string counts(const std::vector<TableRow>& rows, const TableOptions& option
         fmt::format("UMAP ({} dimensions, {} neighbours, seed {}) and ", options.umap.components,
                     options.umap.neighbours, options.umap.seed));
   }
+  if (options.features.pooling != "model") {
+    text += fmt::format("  pooling of every model: {}\n", options.features.pooling);
+  }
   text +=
       "  harmonic: mean 2ab / (a + b) of unseen and AMI; ms: one barcode embedded, or searched "
       "for where nothing is embedded\n";

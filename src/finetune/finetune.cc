@@ -64,6 +64,7 @@ FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data
 ModelDescription finetuned(const EvaluationData& evaluation) {
   ModelDescription description = evaluation.description();
   description.config.pooling = Pooling::kMean;
+  description.readout = nullptr;
   description.training.clear();
   return description;
 }

@@ -27,9 +27,11 @@ const std::vector<ObjectiveKind> kObjectives = {
     ObjectiveKind::kMaskedLanguageModel, ObjectiveKind::kCausalLanguageModel};
 
 /// The oldest format whose readers understand the model: what they do not know of is in version 2.
-int format_version(const ModelConfig& config) {
+int format_version(const ModelDescription& description) {
+  const ModelConfig& config = description.config;
   const bool first = config.objective == ObjectiveKind::kMaskedAutoencoder &&
-                     config.bpe_specials == 0 && !config.cls && !config.n_kmers;
+                     config.bpe_specials == 0 && !config.cls && !config.n_kmers &&
+                     config.pooling == Pooling::kMean && description.readout == nullptr;
   return first ? 1 : kModelFormatVersion;
 }
 
@@ -39,6 +41,15 @@ int choice(const JsonReader& object, const char* key, const std::vector<std::str
   for (std::size_t i = 0; i < words.size(); ++i)
     if (word == words[i]) return static_cast<int>(i);
   object.fail(key, fmt::format("\"{}\"", fmt::join(words, "\" or \"")));
+}
+
+Pooling read_pooling(const JsonReader& object) {
+  const std::string name = object.text("pooling");
+  try {
+    return parse_pooling(name);
+  } catch (const UserError&) {
+    object.fail("pooling", std::string("one of ") + kPoolingNames);
+  }
 }
 
 /// Ranges here keep numbers in their types; validate() then decides what a model can be.
@@ -84,7 +95,7 @@ std::string write_config_json(const ModelDescription& description) {
   json["torch_dtype"] = "float32";
 
   Json& own = json["barcodemae"];
-  own["format_version"] = format_version(config);
+  own["format_version"] = format_version(description);
   own["written_by"] = BARCODEMAE_VERSION;
   if (const auto& bpe = description.coder.bpe) {
     own["tokenizer"] = {{"type", "bpe"},
@@ -99,6 +110,7 @@ std::string write_config_json(const ModelDescription& description) {
                         {"cls", config.cls}};
   }
   own["pooling"] = to_string(config.pooling);
+  if (description.readout) own["readout"] = {{"dimensions", description.readout->dimensions()}};
   own["anchored"] = description.coder.profile.has_value();
   own["objective"] = to_string(config.objective);
   if (config.has_decoder()) write_transformer(own["decoder"], config.decoder);
@@ -152,7 +164,12 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
     if (tokenizer.has("n_kmers")) config.n_kmers = tokenizer.boolean("n_kmers");
     if (tokenizer.has("cls")) config.cls = tokenizer.boolean("cls");
   }
-  config.pooling = static_cast<Pooling>(choice(own, "pooling", {"mean", "cls", "both"}));
+  config.pooling = read_pooling(own);
+  if (own.has("readout")) {
+    constexpr std::int64_t kMost = 1 << 20;
+    content.readout_dimensions =
+        static_cast<int>(own.object("readout").integer("dimensions", 1, kMost));
+  }
   content.anchored = own.boolean("anchored");
   if (own.has("objective")) {  // older files do not say: mae
     std::vector<std::string> names;

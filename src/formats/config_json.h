@@ -17,6 +17,7 @@ struct ConfigContent {
   int stride = 6, max_bases = 660;
   int bpe_max_tokens = 0;  ///< 0: tokens are k-mers
   bool anchored = false;
+  int readout_dimensions = 0;  ///< 0: there is no readout.safetensors
   std::map<std::string, std::string> training;
 };
 /// Throws UserError naming `source` and the key.

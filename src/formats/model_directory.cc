@@ -18,6 +18,8 @@ namespace barcodemae {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kReadoutFile = "readout.safetensors";
+
 bool is_model(const fs::path& directory) {
   std::error_code ignored;
   return fs::is_regular_file(directory / "config.json", ignored);
@@ -98,6 +100,17 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
         KmerTokenizer(read_vocabulary(files.tokenizer, tokenizer_source, content.config),
                       content.stride, content.max_bases);
   }
+  if (content.readout_dimensions > 0) {
+    const std::string source = (directory / kReadoutFile).string();
+    if (!files.readout) {
+      throw UserError(
+          "{}: missing, but config.json says that vectors go through it\n"
+          "Copy the whole model folder.",
+          source);
+    }
+    description.readout = std::make_shared<const Readout>(parse_readout(
+        *files.readout, source, description.config.embedding_width(), content.readout_dimensions));
+  }
   int most_tokens = description.coder.max_tokens();
   if (content.anchored) {
     const std::string source = (directory / "marker.json").string();
@@ -130,13 +143,16 @@ ModelDescription read_model_description(const fs::path& directory) {
   std::error_code ignored;
   DescriptionFiles files{read("config.json"), read("tokenizer.json"), std::nullopt};
   if (fs::exists(directory / "marker.json", ignored)) files.marker = read("marker.json");
+  if (fs::exists(directory / kReadoutFile, ignored)) files.readout = read(kReadoutFile);
   return parse_model_description(files, directory);
 }
 
 std::string model_fingerprint(const fs::path& directory) {
   Fingerprint fingerprint;
-  for (const char* name : {"config.json", "tokenizer.json", "marker.json", "model.safetensors"}) {
-    if (!fs::exists(directory / name) && name == std::string_view("marker.json")) continue;
+  for (const char* name :
+       {"config.json", "tokenizer.json", "marker.json", kReadoutFile, "model.safetensors"}) {
+    const bool optional = name == std::string_view("marker.json") || name == kReadoutFile;
+    if (optional && !fs::exists(directory / name)) continue;
     fingerprint.add(name);
     fingerprint.add(fingerprint_file(directory / name));
   }
@@ -155,7 +171,23 @@ void write_model(const fs::path& directory, const ModelDescription& description,
       bpe ? write_bpe_tokenizer_config_json(*bpe) : write_tokenizer_config_json(tokenizer));
   if (description.coder.profile)
     write_file_atomically(directory / "marker.json", description.coder.profile->to_json());
+  if (description.readout) write_readout(directory / kReadoutFile, *description.readout);
   write_weights(directory, parameters, pretraining, type);
+}
+
+void copy_model(const fs::path& directory, const fs::path& from,
+                const ModelDescription& description) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "marker.json", "model.safetensors"}) {
+    std::error_code error;
+    if (!fs::exists(from / name, error)) continue;
+    if (!fs::copy_file(from / name, directory / name, error)) {
+      throw UserError("{}: cannot be copied to {} ({})", (from / name).string(), directory.string(),
+                      error.message());
+    }
+  }
+  write_file_atomically(directory / "config.json", write_config_json(description));
+  if (description.readout) write_readout(directory / kReadoutFile, *description.readout);
 }
 
 }  // namespace barcodemae

@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: MIT
 // A model on disk (docs/formats.md): what transformers.BertModel and AutoTokenizer load as it lies,
-// plus marker.json and pretraining.safetensors.
+// plus marker.json, readout.safetensors and pretraining.safetensors.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "data/dataset.h"
+#include "formats/readout.h"
 #include "nn/config.h"
 #include "tensor/parameters.h"
 
 namespace barcodemae {
 
-/// config.json and tokenizer.json and marker.json: everything but weights.
+/// config.json, tokenizer.json, marker.json and readout.safetensors: everything but weights.
 struct ModelDescription {
   ModelConfig config;
   SequenceCoder coder{KmerTokenizer{KmerVocabulary{}}, std::nullopt};
   /// Facts of the training that made it, printed by `info`: name → value, in JSON (numbers stay
   /// numbers). E.g. steps, barcodes_seen, checkpoint ("best" or "last"), seed, data.
   std::map<std::string, std::string> training;
+  /// What becomes of a pooled vector; null: it is left as it is.
+  std::shared_ptr<const Readout> readout = nullptr;
+
+  /// Of the vector that stands for a barcode.
+  int embedding_width() const { return readout ? readout->dimensions() : config.embedding_width(); }
 };
 
 /// Format version of the `barcodemae` object in config.json; a newer major version is refused.
@@ -39,6 +46,7 @@ ModelDescription read_model_description(const std::filesystem::path& directory);
 struct DescriptionFiles {
   std::string config, tokenizer;
   std::optional<std::string> marker;
+  std::optional<std::string> readout = std::nullopt;
 };
 ModelDescription parse_model_description(const DescriptionFiles& files,
                                          const std::filesystem::path& directory);
@@ -66,12 +74,18 @@ std::string model_fingerprint(const std::filesystem::path& directory);
 /// in bfloat16; loaded again they are the floats that int8 stands for.
 enum class WeightType { kFloat32, kBFloat16, kInt8 };
 
-/// Writes config.json, tokenizer.json, tokenizer_config.json, marker.json (anchored models) and
-/// model.safetensors into an existing folder, each file atomically, weights last; and
-/// pretraining.safetensors when `pretraining`.
+/// Writes config.json, tokenizer.json, tokenizer_config.json, marker.json (anchored models),
+/// readout.safetensors (models with a readout) and model.safetensors into an existing folder, each
+/// file atomically, weights last; and pretraining.safetensors when `pretraining`.
 void write_model(const std::filesystem::path& directory, const ModelDescription& description,
                  const Parameters& parameters, bool pretraining,
                  WeightType type = WeightType::kFloat32);
+
+/// Another pooling or readout of the same encoder: writes config.json and readout.safetensors as
+/// `description` says, and copies tokenizer, marker and encoder from the model directory `from`
+/// byte for byte. Throws UserError when they cannot be copied.
+void copy_model(const std::filesystem::path& directory, const std::filesystem::path& from,
+                const ModelDescription& description);
 
 /// The tensors alone: pretraining.safetensors when `pretraining`, then model.safetensors.
 void write_weights(const std::filesystem::path& directory, const Parameters& parameters,

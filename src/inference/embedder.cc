@@ -73,6 +73,13 @@ struct PooledRows {
 
 }  // namespace
 
+void pool_as(const std::string& pooling, ModelDescription& description) {
+  if (pooling == "model") return;
+  description.config.pooling = parse_pooling(pooling);
+  description.readout = nullptr;
+  validate(description.config);
+}
+
 struct Embedder::State {
   ModelDescription description;
   EmbedderOptions options;
@@ -99,10 +106,7 @@ struct Embedder::State {
     BARCODEMAE_CHECK(how.batch_tokens > 0, "batches of {} tokens", how.batch_tokens);
     description = std::move(what);
     options = how;
-    if (how.pooling != "model") {
-      description.config.pooling = parse_pooling(how.pooling);
-      validate(description.config);
-    }
+    pool_as(how.pooling, description);
     encoder = &which;
     backend = &where;
     arena = std::make_unique<Arena>(where);
@@ -112,14 +116,15 @@ struct Embedder::State {
     backend->refresh_weights(*own_parameters, options.precision, /*backward=*/false);
   }
 
-  /// The parts of the vectors, each [sequences, H]; means over the rows of `pooled`, or as the
-  /// model pools.
+  /// The parts of the vectors, as Encoder::embed gives them; means over the rows of `pooled`, or as
+  /// the model pools.
   std::vector<Tensor> run(const PackedBatch& batch, const PooledRows* pooled) {
     Context context{*backend, *arena, nullptr, backend->activation_type(options.precision)};
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
     const View ids = context.upload(batch.ids);
     if (pooled == nullptr) {
-      return encoder->embed(context, ids, segments, description.config.pooling);
+      return encoder->embed(context, ids, segments, description.config.pooling,
+                            {batch.positions, description.coder.max_tokens()});
     }
     const Tensor hidden = (*encoder)(context, ids, segments);
     const Tensor rows = ops::gather_rows(context, hidden, context.upload(pooled->rows));
@@ -146,6 +151,7 @@ Embedder Embedder::load(const std::filesystem::path& directory, const EmbedderOp
 Embedder Embedder::random(const ModelDescription& description, std::uint64_t seed,
                           const EmbedderOptions& options) {
   auto state = State::make(description, options);
+  state->description.readout = nullptr;
   state->own_parameters->initialise(seed);
   state->own_encoder->initialise(*state->own_parameters, seed);
   state->refresh();
@@ -159,7 +165,7 @@ Embedder Embedder::borrow(const ModelDescription& description, const Encoder& en
   return Embedder(std::move(state));
 }
 
-int Embedder::width() const { return state_->description.config.embedding_width(); }
+int Embedder::width() const { return state_->description.embedding_width(); }
 const ModelDescription& Embedder::description() const { return state_->description; }
 
 Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
@@ -200,18 +206,30 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
   arena.reserve(needed);
 
   auto done = static_cast<std::int64_t>(sequences.size() - order.size());
+  const Readout* const readout = state_->description.readout.get();
+  Matrix before{0, readout == nullptr ? 0 : readout->inputs(), {}};  // the readout, of a batch
   std::vector<float> vectors;
   for (const auto batch : batches) {
+    const auto count = static_cast<std::int64_t>(batch.size());
+    before.rows = count;
+    before.values.resize(index(count * before.cols));
     std::ptrdiff_t column = 0;
     for (const Tensor& part : run(batch)) {
       vectors.resize(index(part.view.size()));
       state_->backend->download(vectors.data(), part.view);
-      for (std::size_t n = 0; n < batch.size(); ++n)
-        std::copy_n(vectors.data() + n * index(part.cols()), part.cols(),
-                    result.row(batch[n]).begin() + column);
-      column += part.cols();
+      const std::int64_t width = part.view.size() / count;
+      for (std::int64_t n = 0; n < count; ++n) {
+        const auto row = readout == nullptr ? result.row(batch[index(n)]) : before.row(n);
+        std::copy_n(vectors.data() + n * width, width, row.begin() + column);
+      }
+      column += width;
     }
     arena.rewind();
+    if (readout != nullptr) {
+      parallel_for(count, [&](std::int64_t n, int) {
+        readout->apply(before.row(n), result.row(batch[index(n)]));
+      });
+    }
     done += static_cast<std::int64_t>(batch.size());
     if (progress) progress(done);
   }

@@ -24,19 +24,23 @@ struct EmbedderOptions {
   std::int64_t batch_tokens = 4096;   ///< tokens per forward pass; no influence on results
   std::string device = "cpu";         ///< as make_backend() knows it
   std::string anchor = "auto";        ///< of load(), as profile_to_read_by() knows it
-  std::string pooling = "model";      ///< the model's own, or mean, cls, both
+  std::string pooling = "model";      ///< as pool_as() knows it
 };
 
+/// What `pooling` makes of a model: "model" leaves its own pooling and its readout, another word
+/// (nn/config.h) means that pooling and no readout. Throws UserError for what it cannot be.
+void pool_as(const std::string& pooling, ModelDescription& description);
+
 /// An encoder ready to embed. The vector of a sequence is the mean of the last hidden states over
-/// its tokens, or what the pooling says (nn/config.h), float32, not normalised; it does not depend
-/// on what else is in the batch.
+/// its tokens, or what pooling (nn/config.h) and readout (formats/readout.h) say, float32, not
+/// normalised; it does not depend on what else is in the batch.
 class Embedder {
  public:
   /// Loads a model directory. Throws UserError when it, options.anchor or options.pooling cannot be
   /// used.
   static Embedder load(const std::filesystem::path& directory, const EmbedderOptions& options);
   /// The same architecture and coder with the weights that training begins with, for that seed: the
-  /// baseline of every table.
+  /// baseline of every table. Pooled alike, but without a readout, which was fitted to another.
   static Embedder random(const ModelDescription& description, std::uint64_t seed,
                          const EmbedderOptions& options);
   /// Uses the parameters of a model in training (its validation). Encoder and backend must outlive

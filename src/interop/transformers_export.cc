@@ -146,13 +146,16 @@ void write_token_classifier(const fs::path& folder, const ModelDescription& desc
 }  // namespace
 
 TransformersExport export_to_transformers(const fs::path& folder, const fs::path& model,
-                                          const ModelDescription& description,
+                                          const ModelDescription& whole,
                                           const Parameters& parameters, WeightType type) {
   if (type == WeightType::kInt8)
     throw UserError(
         "--precision int8 --format transformers: transformers does not read our int8\n"
         "Choose f32 or bf16.");
   TransformersExport result;
+  if (whole.readout) result.left_out.emplace_back("the stored readout");
+  ModelDescription description = whole;
+  description.readout = nullptr;
   write_model(folder, description, parameters, /*pretraining=*/false, type);
   const fs::path path = model / "pretraining.safetensors";
   std::error_code ignored;

@@ -13,7 +13,7 @@ namespace barcodemae {
 struct TransformersExport {
   bool decoder = false;               ///< written to decoder/
   bool head = false;                  ///< written with the encoder
-  std::vector<std::string> left_out;  ///< tensors of pretraining.safetensors without a place
+  std::vector<std::string> left_out;  ///< without a place: tensors, the readout
 };
 
 /// Writes into an existing folder: the model directory of the encoder, and what the model's own
@@ -28,7 +28,7 @@ struct TransformersExport {
 /// read, and for a per-base head without a decoder.
 TransformersExport export_to_transformers(const std::filesystem::path& folder,
                                           const std::filesystem::path& model,
-                                          const ModelDescription& description,
+                                          const ModelDescription& whole,
                                           const Parameters& parameters, WeightType type);
 
 }  // namespace barcodemae

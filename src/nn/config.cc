@@ -48,14 +48,16 @@ const char* to_string(ObjectiveKind objective) {
   return "";
 }
 
-const char* to_string(Pooling pooling) {
-  switch (pooling) {
+std::string to_string(const Pooling& pooling) {
+  switch (pooling.kind) {
     case Pooling::kMean:
       return "mean";
     case Pooling::kCls:
       return "cls";
     case Pooling::kBoth:
       return "both";
+    case Pooling::kSegments:
+      return fmt::format("segments:{}", pooling.segments);
   }
   return "";
 }
@@ -64,7 +66,11 @@ Pooling parse_pooling(const std::string& name) {
   for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kBoth}) {
     if (name == to_string(pooling)) return pooling;
   }
-  throw UserError("pooling '{}': expected one of mean, cls, both", name);
+  for (int n = Pooling::kFewestSegments; n <= Pooling::kMostSegments; ++n) {
+    const Pooling pooling(Pooling::kSegments, n);
+    if (name == to_string(pooling)) return pooling;
+  }
+  throw UserError("pooling '{}': expected one of {}", name, kPoolingNames);
 }
 
 const char* to_string(AuxiliaryKind kind) {
@@ -119,7 +125,7 @@ void validate(const ModelConfig& config) {
   if (config.predict_n && (!config.n_kmers || config.head == HeadKind::kBase)) {
     throw UserError("--predict-n needs --tokenize-n and --head kmer\nGive both, or leave it out.");
   }
-  if (config.pooling != Pooling::kMean && !config.cls) {
+  if (config.pooling.needs_cls() && !config.cls) {
     throw UserError("pooling \"{}\" needs a model with [CLS]\nPretrain one with --cls.",
                     to_string(config.pooling));
   }

@@ -36,15 +36,33 @@ enum class KmerInitialisation {
 };
 
 /// What the vector of a barcode is made of.
-enum class Pooling {
-  kMean,  ///< the mean over its tokens (the paper), [CLS] not among them
-  kCls,   ///< the hidden state of [CLS]
-  kBoth,  ///< the two after one another
+struct Pooling {
+  enum Kind {
+    kMean,  ///< the mean over its tokens (the paper), [CLS] not among them
+    kCls,   ///< the hidden state of [CLS]
+    kBoth,  ///< the two after one another
+    /// Means over the tokens of equal ranges of places, one range after the other, zeros where a
+    /// range has no token: what is said about a place stays apart from the others.
+    kSegments,
+  };
+  static constexpr int kFewestSegments = 2, kMostSegments = 64;
+
+  constexpr Pooling(Kind of_kind = kMean, int of_segments = 0)
+      : kind(of_kind), segments(of_segments) {}
+  Kind kind;
+  int segments;  ///< of kSegments: ranges
+
+  /// Vectors of the encoder's width, side by side.
+  int parts() const { return kind == kSegments ? segments : kind == kBoth ? 2 : 1; }
+  bool needs_cls() const { return kind == kCls || kind == kBoth; }
+  bool operator==(const Pooling&) const = default;
 };
-/// "mean", "cls", "both".
-const char* to_string(Pooling pooling);
+/// "mean", "cls", "both", "segments:8".
+std::string to_string(const Pooling& pooling);
 /// Throws UserError for another word.
 Pooling parse_pooling(const std::string& name);
+/// What parse_pooling takes, for --help and messages.
+inline constexpr const char* kPoolingNames = "mean, cls, both, segments:N (N from 2 to 64)";
 
 /// Targets spread over similar k-mers: the share of a k-mer at distance d falls with exp(−d).
 enum class SoftTargets {
@@ -112,7 +130,7 @@ struct ModelConfig {
   int first_kmer() const { return vocabulary - all_kmers(); }
   int predicted_kmers() const { return predict_n ? all_kmers() : kmers(); }
   /// Of the vector that stands for a barcode.
-  int embedding_width() const { return encoder.width * (pooling == Pooling::kBoth ? 2 : 1); }
+  int embedding_width() const { return encoder.width * pooling.parts(); }
   /// A 0, C 1, G 2, T 3 at a place of a k-mer; the first base is the most significant.
   int base_of_kmer(int kmer, int place) const { return kmer >> (2 * (k - 1 - place)) & 3; }
 };

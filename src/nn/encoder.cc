@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -18,6 +19,17 @@ constexpr const char* kWordEmbeddings = "embeddings.word_embeddings.weight";
 const ModelConfig& validated(const ModelConfig& config) {
   validate(config);
   return config;
+}
+
+/// Means over sequences of gathered rows; `chosen` has their begins on the host.
+Tensor pool_rows(Context& context, Tensor x, const std::vector<std::int32_t>& rows,
+                 Segments chosen) {
+  chosen.offsets = context.upload(chosen.begins);
+  chosen.positions.rows = static_cast<std::int64_t>(rows.size());  // pooling does not look at them
+  const Tensor gathered = ops::gather_rows(context, x, context.upload(rows));
+  const Tensor pooled = ops::mean_pool(context, gathered, chosen);
+  context.discard(gathered);
+  return pooled;
 }
 
 }  // namespace
@@ -73,7 +85,7 @@ Tensor Encoder::operator()(Context& context, View ids, const Segments& segments)
 }
 
 Tensor Encoder::pool(Context& context, Tensor x, const Segments& segments, Pooling pooling) const {
-  BARCODEMAE_CHECK(pooling != Pooling::kBoth && (pooling == Pooling::kMean || config_.cls),
+  BARCODEMAE_CHECK(pooling == Pooling::kMean || (pooling == Pooling::kCls && config_.cls),
                    "pooling {}", to_string(pooling));
   if (!config_.cls) return ops::mean_pool(context, x, segments);
   // The first row of a sequence is its [CLS]; the others are its tokens.
@@ -88,18 +100,43 @@ Tensor Encoder::pool(Context& context, Tensor x, const Segments& segments, Pooli
     }
     chosen.begins.push_back(static_cast<std::int32_t>(rows.size()));
   }
-  chosen.offsets = context.upload(chosen.begins);
-  chosen.positions.rows = static_cast<std::int64_t>(rows.size());  // pooling does not look at them
-  const Tensor gathered = ops::gather_rows(context, x, context.upload(rows));
-  const Tensor pooled = ops::mean_pool(context, gathered, chosen);
-  context.discard(gathered);
-  return pooled;
+  return pool_rows(context, x, rows, std::move(chosen));
+}
+
+Tensor Encoder::pool_segments(Context& context, Tensor x, const Segments& segments, int ranges,
+                              const TokenPlaces& places) const {
+  const int first = config_.cls ? 1 : 0;  // the first row of a sequence is its [CLS]
+  const std::int64_t count = places.count - first;
+  BARCODEMAE_CHECK(ranges > 0 && count > 0 &&
+                       static_cast<std::int64_t>(places.positions.size()) == segments.rows(),
+                   "{} ranges of {} places, {} positions of {} rows", ranges, count,
+                   places.positions.size(), segments.rows());
+  const auto range_of = [&](std::int32_t row) {
+    return (places.positions[static_cast<std::size_t>(row)] - first) * ranges / count;
+  };
+  std::vector<std::int32_t> rows;
+  Segments chosen = segments;
+  chosen.begins = {0};
+  for (std::size_t n = 0; n + 1 < segments.begins.size(); ++n) {
+    const std::int32_t end = segments.begins[n + 1];
+    std::int32_t row = std::min(end, segments.begins[n] + first);
+    for (int range = 0; range < ranges; ++range) {
+      const bool last = range + 1 == ranges;
+      for (; row < end && (last || range_of(row) <= range); ++row) rows.push_back(row);
+      chosen.begins.push_back(static_cast<std::int32_t>(rows.size()));
+    }
+  }
+  chosen.records.rows = chosen.sequences();  // pooling does not look at them
+  return pool_rows(context, x, rows, std::move(chosen));
 }
 
 std::vector<Tensor> Encoder::embed(Context& context, View ids, const Segments& segments,
-                                   Pooling pooling) const {
+                                   Pooling pooling, const TokenPlaces& places) const {
   const Tensor hidden = (*this)(context, ids, segments);
   std::vector<Tensor> parts;
+  if (pooling.kind == Pooling::kSegments) {
+    parts.push_back(pool_segments(context, hidden, segments, pooling.segments, places));
+  }
   for (const Pooling part : {Pooling::kMean, Pooling::kCls}) {
     if (pooling == part || pooling == Pooling::kBoth) {
       parts.push_back(pool(context, hidden, segments, part));

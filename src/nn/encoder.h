@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "nn/config.h"
@@ -9,6 +10,12 @@
 #include "tensor/context.h"
 
 namespace barcodemae {
+
+/// Where the tokens of a batch lie, for Pooling::kSegments.
+struct TokenPlaces {
+  std::span<const std::int32_t> positions;  ///< of each row, ascending within a sequence
+  int count = 0;                            ///< positions there can be, that of [CLS] included
+};
 
 /// Word + position + type embeddings and a stack of layers: transformers' BertModel without pooler.
 /// Of a masked autoencoder it is given real tokens alone; there is no [MASK] to see.
@@ -25,9 +32,15 @@ class Encoder {
   /// Of each sequence by its last hidden states x [T, H], float32 [N, H]: the mean over its tokens
   /// (kMean: the embedding of the paper) or the state of its [CLS] (kCls); zeros without tokens.
   Tensor pool(Context& context, Tensor x, const Segments& segments, Pooling pooling) const;
-  /// Both of the above: the parts of an embedding, side by side. `pooling` may be kBoth.
+  /// Means over ranges of places (Pooling::kSegments), float32 [N · ranges, H], those of a sequence
+  /// one after the other. Range r of R has the places from ⌈r P / R⌉ up to ⌈(r + 1) P / R⌉, of P
+  /// places without that of [CLS]; a place beyond them belongs to the last range.
+  Tensor pool_segments(Context& context, Tensor x, const Segments& segments, int ranges,
+                       const TokenPlaces& places) const;
+  /// All of the above: the parts of an embedding, side by side, each with N · H · k numbers, those
+  /// of a sequence together. `places` are looked at with kSegments alone.
   std::vector<Tensor> embed(Context& context, View ids, const Segments& segments,
-                            Pooling pooling = Pooling::kMean) const;
+                            Pooling pooling = Pooling::kMean, const TokenPlaces& places = {}) const;
 
   const ModelConfig& config() const { return config_; }
 

@@ -89,6 +89,22 @@ class Table {
   }
 
   template <typename Get>
+  PretrainField& pooling(const std::string& name, Get get, const std::string& help) {
+    return add(
+        name, "mean|cls|both|segments:N", help,
+        [=](PretrainOptions& options, const std::string& text) {
+          try {
+            get(options) = parse_pooling(text);
+          } catch (const UserError&) {
+            reject(name, text, std::string("one of ") + kPoolingNames);
+          }
+        },
+        [=](const PretrainOptions& options) -> nlohmann::json {
+          return to_string(get(const_cast<PretrainOptions&>(options)));
+        });
+  }
+
+  template <typename Get>
   PretrainField& text(const std::string& name, Get get, const std::string& value_name,
                       const std::string& help) {
     return add(
@@ -282,11 +298,10 @@ std::vector<PretrainField> make_fields() {
              "k-mers with N are tokens of their own, not [UNK]");
   table.flag("predict-n", FIELD(model.predict_n), "… and are masked and predicted as the others");
   table.flag("cls", FIELD(model.cls), "Sequences begin with a [CLS] token (BarcodeMAE+)");
-  later(
-      table.choice("pooling", FIELD(model.pooling),
-                   std::vector<std::pair<std::string, Pooling>>{
-                       {"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"both", Pooling::kBoth}},
-                   "The model's embedding: mean over tokens (the paper), [CLS], or both"));
+  later(table.pooling("pooling", FIELD(model.pooling),
+                      "The model's embedding: mean over tokens (the paper), [CLS], both, or "
+                      "means over N equal ranges of places, side by side. Auxiliary losses look at "
+                      "the mean (with --cls: at [CLS]) all the same"));
 
   table.group("Auxiliary losses (BarcodeMAE+)");
   PretrainField& auxiliary = later(table.text(

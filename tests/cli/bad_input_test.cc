@@ -61,6 +61,7 @@ class BadFile : public testing::Test {
     expect_refused({"evaluate", "knn", kModel, file, "--no-cache"}, named);
     expect_refused({"prepare", file, "--out", folder_ / "out.csv"}, named);
     expect_refused({"evaluate", "clustering", kModel, file, "--no-cache"}, named);
+    expect_refused({"whiten", kModel, file, "--out", folder_ / "white"}, named);
     expect_refused({"evaluate", "finetune", kModel, file, "--out", folder_ / "tuned"}, named);
     // Its folder of cells may be made; tests of the table look into it.
     const ScratchFolder tables;
@@ -112,7 +113,14 @@ TEST(BadOption, IsNamed) {
   // All barcodes are of one genus, and none has a family.
   pretrain("--auxiliary", "genus:contrastive:0.1", "of 1 class\n");
   pretrain("--auxiliary", "family:cross-entropy:0.1", "of 0 classes");
+  for (const char* pooling : {"max", "segments", "segments:1", "segments:65", "segments:2x"}) {
+    pretrain("--pooling", pooling);
+    expect_refused({"embed", kModel, data, "--out", folder / "x.npy", "--pooling", pooling},
+                   "segments:N");
+  }
+  pretrain("--pooling", "both", "--cls");
   expect_refused({"embed", kModel, data, "--out", folder / "x.npy", "--pooling", "cls"}, "--cls");
+  expect_refused({"evaluate", "knn", kModel, data, "--no-cache", "--pooling", "cls"}, "--cls");
   pretrain("--steps", "0");
   pretrain("--steps", "-3");
   pretrain("--batch", "0");
@@ -238,6 +246,31 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   evaluate({"--json", "/no/such/folder/x.json"}, "Create the folder first");
   expect_refused({"embed", kModel, data, "--split", "tset", "--out", folder / "x.npy"}, "tset");
   expect_refused({"embed", kModel, data, "--dtype", "float16", "--out", folder / "x.tsv"}, "x.tsv");
+  EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
+}
+
+TEST(BadWhitening, IsNamed) {
+  const ScratchFolder folder;
+  const std::string data = folder.write("data.csv", small_table(40));
+  const auto whiten = [&](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> all = {"whiten",         kModel,     data,      "--out",
+                                    folder / "white", "--splits", "pretrain"};
+    all.insert(all.end(), options.begin(), options.end());
+    expect_refused(all, named);
+  };
+  whiten({"--components", "8", "--records", "8"}, "8 records of split pretrain: 9 records are");
+  whiten({"--components", "0"}, "--components");
+  whiten({"--components", "8000"}, "--components 8000: vectors pooled by mean have");
+  whiten({"--shrinkage", "-1"}, "--shrinkage");
+  whiten({"--records", "1"}, "--records");
+  whiten({"--pooling", "cls"}, "--cls");
+  whiten({"--pooling", "segments"}, "segments:N");
+  whiten({"--unheard-of"}, "--unheard-of");
+  expect_refused({"whiten", kModel, data, "--out", folder / "white", "--splits", "tset"},
+                 "--splits tset");
+  expect_refused({"whiten", kModel, data, "--out", folder / ".", "--splits", "pretrain"},
+                 "it is there already");
+  expect_refused({"whiten", "no-such-model", data, "--out", folder / "white"}, "no-such-model");
   EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
 }
 

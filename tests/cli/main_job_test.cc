@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "backend/backends.h"
@@ -116,6 +117,86 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_NE(read_npy(folder / "raw.npy").values, read_npy(folder / "k.npy").values);
 
   EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("64"));
+}
+
+TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
+  const ScratchFolder folder;
+  const std::string data = folder / "data.csv.zst";
+  const auto run = [](const std::vector<std::string>& arguments) {
+    const Outcome outcome = run_barcodemae(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << arguments[0] << "\n" << outcome.err;
+    return outcome;
+  };
+  run({"simulate", "--records", "600", "--seed", "3", "--out", data});
+  run({"pretrain", data, "--out", folder / "model", "--preset", "tiny", "--steps", "2", "--pooling",
+       "segments:3"});
+  const auto embed = [&](const std::string& model, const std::string& pooling,
+                         const std::string& split = "test_unseen") {
+    run({"embed", folder / model, data, "--split", split, "--precision", "f32", "--pooling",
+         pooling, "--out", folder / "x.npy"});
+    return read_npy(folder / "x.npy");
+  };
+  EXPECT_EQ(embed("model", "model").cols, 3 * 64);
+  EXPECT_EQ(embed("model", "segments:5").cols, 5 * 64);
+
+  const std::vector<std::string> whiten = {
+      "whiten",     folder / "model", data, "--components", "20", "--records", "100", "--pooling",
+      "segments:2", "--shrinkage",    "0",  "--precision",  "f32"};
+  const auto whiten_to = [&](const std::string& out, const std::vector<std::string>& more) {
+    std::vector<std::string> all = whiten;
+    all.insert(all.end(), {"--out", folder / out});
+    all.insert(all.end(), more.begin(), more.end());
+    return run(all);
+  };
+  EXPECT_THAT(whiten_to("white", {}).err, HasSubstr("from 128 to 20 numbers; effective rank"));
+  const auto same_files = [&](const char* a, const char* b) {
+    return read_text(folder / a) == read_text(folder / b);
+  };
+  EXPECT_TRUE(same_files("white/model.safetensors", "model/model.safetensors"));
+  whiten_to("again", {"--threads", "3"});
+  EXPECT_TRUE(same_files("again/readout.safetensors", "white/readout.safetensors"));
+  whiten_to("other", {"--seed", "2"});
+  EXPECT_FALSE(same_files("other/readout.safetensors", "white/readout.safetensors"));
+  const Matrix white = embed("white", "model");
+  ASSERT_EQ(white.cols, 20);
+  EXPECT_EQ(embed("white", "mean").values, embed("model", "mean").values);
+
+  const Outcome info = run({"info", folder / "white", "--json"});
+  const auto model = nlohmann::json::parse(info.out)["model"];
+  EXPECT_EQ(model["pooling"], "segments:2");
+  EXPECT_EQ(model["readout"]["dimensions"], 20);
+  EXPECT_EQ(model["training"]["readout"]["records"], 100);
+  EXPECT_NEAR(model["training"]["readout"]["effective_rank_after"].get<double>(), 20, 1e-6);
+  EXPECT_THAT(run({"info", folder / "white"}).out,
+              HasSubstr("segments:2, 128 numbers through a stored readout to 20 dimensions"));
+
+  run({"export", folder / "white", "--out", folder / "small", "--precision", "f32"});
+  EXPECT_EQ(embed("small", "model").values, white.values);
+  EXPECT_THAT(
+      run({"export", folder / "white", "--out", folder / "torch", "--format", "transformers"}).err,
+      HasSubstr("Left out, as transformers has no place for them: the stored readout"));
+  EXPECT_EQ(embed("torch", "model").cols, 128);
+
+  // Evaluations pool alike, and the cache does not mix things up.
+  ::setenv("BARCODEMAE_CACHE", (folder / "cache").c_str(), 1);
+  std::vector<double> ranks;
+  for (const char* pooling : {"model", "segments:2", "mean", "model"}) {
+    run({"evaluate", "knn", folder / "white", data, "--pooling", pooling, "--no-baselines",
+         "--json", folder / "knn.json"});
+    const auto row = nlohmann::json::parse(read_text(folder / "knn.json"))["rows"][0];
+    ranks.push_back(row["effective_rank_of_keys"]);
+    EXPECT_EQ(row["name"],
+              std::string("white") +
+                  (std::string(pooling) == "model" ? "" : std::string(", ") + pooling));
+  }
+  ::unsetenv("BARCODEMAE_CACHE");
+  EXPECT_NE(ranks[0], ranks[1]);
+  EXPECT_NE(ranks[1], ranks[2]);
+  EXPECT_EQ(ranks[0], ranks[3]);
+
+  run({"evaluate", "table", folder / "white", data, "--out", folder / "table", "--tasks", "unseen",
+       "--no-baselines", "--no-published", "--no-cache", "--pooling", "segments:4"});
+  EXPECT_THAT(read_text(folder / "table/table.txt"), HasSubstr("segments:4"));
 }
 
 TEST(ShippedModel, IsKnownByItsName) {

@@ -253,8 +253,14 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   EXPECT_THAT(own("format_version", 3), HasSubstr("format 3; barcodemae"));
   EXPECT_THAT(own("format_version", "1"),
               HasSubstr("\"barcodemae.format_version\" must be a whole number"));
-  EXPECT_THAT(own("pooling", "max"),
-              HasSubstr("must be \"mean\" or \"cls\" or \"both\", found \"max\""));
+  EXPECT_THAT(
+      own("pooling", "max"),
+      HasSubstr("must be one of mean, cls, both, segments:N (N from 2 to 64), found \"max\""));
+  for (const char* pooling :
+       {"segments:1", "segments:65", "segments:08", "segments:", "segments:8 "}) {
+    EXPECT_THAT(own("pooling", pooling), HasSubstr(std::string("found \"") + pooling)) << pooling;
+  }
+  EXPECT_EQ(own("pooling", "segments:8"), "loaded");
   EXPECT_THAT(own("head", nullptr), HasSubstr("\"barcodemae.head\" must be a string"));
   EXPECT_THAT(own("anchored", true), HasSubstr("marker.json: missing"));
   EXPECT_THAT(bert("barcodemae", Json()), HasSubstr("expected a model made by barcodemae"));
@@ -279,6 +285,102 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   EXPECT_THAT(load(), HasSubstr("tokenizer.json, line 3: malformed JSON"));
   fs::remove(directory_ / "tokenizer.json");
   EXPECT_THAT(load(), HasSubstr("tokenizer.json: missing"));
+}
+
+/// Of any numbers, none of them special.
+std::shared_ptr<const Readout> some_readout(int inputs, int dimensions) {
+  RandomSequence random(5, Stream::kInitialisation);
+  std::vector<float> mean;
+  Matrix matrix{dimensions, inputs, {}};
+  for (int i = 0; i < inputs; ++i) mean.push_back(static_cast<float>(random.normal()));
+  for (int i = 0; i < inputs * dimensions; ++i) {
+    matrix.values.push_back(static_cast<float>(random.normal()));
+  }
+  return std::make_shared<const Readout>(std::move(mean), std::move(matrix));
+}
+
+TEST_F(ModelDirectory, KeepsAReadoutInEveryPrecision) {
+  const std::string before = model_fingerprint(directory_);
+  ModelDescription description = tiny_description();
+  description.config.pooling = Pooling(Pooling::kSegments, 3);
+  description.readout = some_readout(48, 5);
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kBFloat16, WeightType::kInt8}) {
+    write_model(directory_, description, *parameters_, false, type);
+    const ModelDescription read_again = read_model_description(directory_);
+    EXPECT_EQ(read_again.config.pooling, description.config.pooling);
+    ASSERT_NE(read_again.readout, nullptr);
+    EXPECT_EQ(read_again.readout->mean(), description.readout->mean());
+    EXPECT_EQ(read_again.readout->matrix().values, description.readout->matrix().values);
+    EXPECT_EQ(read_again.embedding_width(), 5);
+  }
+  EXPECT_THAT(read("config.json"), HasSubstr("\"format_version\": 2"));
+  const std::string after = model_fingerprint(directory_);
+  EXPECT_NE(after, before);
+  std::string changed = read("readout.safetensors");
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  write("readout.safetensors", changed);
+  EXPECT_NE(model_fingerprint(directory_), after);
+
+  // Without being named it is no part of the model.
+  write_model(directory_, tiny_description(), *parameters_, true);
+  EXPECT_EQ(read_model_description(directory_).readout, nullptr);
+}
+
+TEST_F(ModelDirectory, NamesWhatIsWrongWithAReadout) {
+  ModelDescription description = tiny_description();
+  description.readout = some_readout(16, 5);
+  write_model(directory_, description, *parameters_, true);
+  EXPECT_EQ(load(), "loaded");
+  const auto with_readout = [&](const Readout& readout) {
+    write_readout(directory_ / "readout.safetensors", readout);
+    return load();
+  };
+  EXPECT_THAT(with_readout(*some_readout(32, 5)), HasSubstr("readout.safetensors"));
+  EXPECT_THAT(with_readout(*some_readout(16, 6)), HasSubstr("\"readout.matrix\""));
+  const float infinite = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(with_readout(Readout(std::vector<float>(16, infinite),
+                                   Matrix{5, 16, std::vector<float>(80, 1.0f)})),
+              HasSubstr("not finite"));
+  const std::vector<float> one{1};
+  write_safetensors(directory_ / "readout.safetensors",
+                    {{"readout.bias", StoredType::kF32, {1}, one, {}}});
+  EXPECT_THAT(load(), HasSubstr("\"readout.bias\" does not belong"));
+  write("readout.safetensors", "no tensors");
+  EXPECT_THAT(load(), HasSubstr("readout.safetensors"));
+  fs::remove(directory_ / "readout.safetensors");
+  EXPECT_THAT(load(), HasSubstr("readout.safetensors: missing"));
+  const auto named = [&](const nlohmann::json& value) {
+    return load_with_config([&](nlohmann::json& json) { json["barcodemae"]["readout"] = value; });
+  };
+  EXPECT_THAT(named({{"dimensions", 0}}), HasSubstr("\"barcodemae.readout.dimensions\""));
+  EXPECT_THAT(named(7), HasSubstr("\"barcodemae.readout\""));
+}
+
+TEST_F(ModelDirectory, IsCopiedByteForByteWithAnotherReadout) {
+  const fs::path copy = directory_ / "copy";
+  fs::create_directories(copy);
+  ModelDescription description = read_model_description(directory_);
+  description.readout = some_readout(16, 4);
+  copy_model(copy, directory_, description);
+  const std::string weights = read("model.safetensors"), tokenizer = read("tokenizer.json");
+  EXPECT_EQ(read("copy/model.safetensors"), weights);
+  EXPECT_EQ(read("copy/tokenizer.json"), tokenizer);
+  EXPECT_FALSE(fs::exists(copy / "pretraining.safetensors"));
+  EXPECT_EQ(read_model_description(copy).embedding_width(), 4);
+}
+
+TEST(Readout, IsAnAffineMap) {
+  const auto readout = some_readout(7, 3);
+  const std::vector<float> x{1, -2, 0.5f, 3, 0, 4, -1};
+  std::vector<float> y(3);
+  readout->apply(x, y);
+  for (std::size_t d = 0; d < 3; ++d) {
+    double sum = 0;
+    for (std::size_t i = 0; i < 7; ++i) {
+      sum += double{readout->matrix().values[7 * d + i]} * (double{x[i]} - readout->mean()[i]);
+    }
+    EXPECT_NEAR(y[d], sum, 1e-6 * std::abs(sum));
+  }
 }
 
 TEST_F(ModelDirectory, FingerprintFollowsTheContent) {
@@ -324,7 +426,9 @@ TEST(ModelDescription, OfEveryObjectiveAndVocabularyIsReadAsWritten) {
       ModelConfig& config = description.config;
       config.objective = objective;
       config.cls = !config.causal();
-      config.pooling = config.cls ? Pooling::kBoth : Pooling::kMean;
+      config.pooling = !config.cls ? Pooling(Pooling::kSegments, 7)
+                       : with_n    ? Pooling(Pooling::kBoth)
+                                   : Pooling(Pooling::kMean);
       config.n_kmers = with_n;
       config.head = HeadKind::kKmer;
       config.predict_n = with_n;

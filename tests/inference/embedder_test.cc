@@ -6,9 +6,14 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "backend/backends.h"
+#include "base/error.h"
 #include "base/threads.h"
+#include "ops/ops.h"
+#include "temporary_folder.h"
 #include "tiny_model.h"
 
 namespace barcodemae {
@@ -23,6 +28,71 @@ std::vector<TokenSequence> tokens_of(const std::vector<std::string>& sequences,
 
 bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+std::shared_ptr<const Readout> some_readout(int inputs, int dimensions) {
+  RandomSequence random(5, Stream::kInitialisation);
+  std::vector<float> mean;
+  Matrix matrix{dimensions, inputs, {}};
+  for (int i = 0; i < inputs; ++i) mean.push_back(static_cast<float>(random.normal()));
+  for (int i = 0; i < inputs * dimensions; ++i) {
+    matrix.values.push_back(static_cast<float>(random.normal()));
+  }
+  return std::make_shared<const Readout>(std::move(mean), std::move(matrix));
+}
+
+/// What training begins with for a seed, as a model directory.
+class ModelOnDisk {
+ public:
+  ModelOnDisk(ModelDescription description, std::uint64_t seed,
+              std::shared_ptr<const Readout> readout) {
+    const auto backend = make_backend("cpu");
+    Parameters parameters(*backend);
+    const Encoder encoder(parameters, description.config);
+    parameters.allocate(false);
+    parameters.initialise(seed);
+    description.readout = std::move(readout);
+    write_model(folder_.path(), description, parameters, false);
+  }
+  const std::filesystem::path& path() const { return folder_.path(); }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+ModelDescription with_cls(ModelDescription description) {
+  KmerVocabulary vocabulary = description.coder.tokenizer.vocabulary();
+  vocabulary.specials.emplace_back(KmerVocabulary::kCls);
+  description.config.cls = true;
+  description.config.vocabulary = vocabulary.size();
+  description.coder.tokenizer = KmerTokenizer(vocabulary, 3, 90);
+  return description;
+}
+
+/// Last hidden states of one sequence under the weights of seed 3, each as the vector of a batch:
+/// the mean over a segment of one token.
+Matrix hidden_states(const ModelDescription& description, const TokenSequence& sequence,
+                     const std::pair<const char*, DType>& where) {
+  const auto backend = make_backend(where.first);
+  Parameters parameters(*backend);
+  const Encoder encoder(parameters, description.config);
+  parameters.allocate(false);
+  parameters.initialise(3);
+  backend->refresh_weights(parameters, where.second, false);
+  Arena arena(*backend);
+  arena.reserve(std::size_t{1} << 22);
+  Context context{*backend, arena, nullptr, backend->activation_type(where.second)};
+  const auto count = static_cast<std::int32_t>(sequence.ids.size());
+  const Tensor hidden = encoder(context, context.upload(sequence.ids),
+                                make_segments(context, {0, count}, {0}, sequence.positions));
+  std::vector<std::int32_t> begins, records(sequence.ids.size(), 0);
+  for (std::int32_t i = 0; i <= count; ++i) begins.push_back(i);
+  const Tensor rows =
+      ops::mean_pool(context, hidden, make_segments(context, begins, records, sequence.positions));
+  Matrix matrix{count, rows.cols(), {}};
+  matrix.values.resize(static_cast<std::size_t>(matrix.rows * matrix.cols));
+  backend->download(matrix.values.data(), rows.view);
+  return matrix;
 }
 
 /// Device and precision.
@@ -73,6 +143,90 @@ TEST_P(EmbedderTest, SequencesWithoutTokensGetZerosInTheirPlace) {
   for (const float value : vectors.row(1)) norm += std::abs(value);
   EXPECT_GT(norm, 1);  // LayerNorm's output is far from zero
   EXPECT_EQ(embedder.embed(std::vector<TokenSequence>{}).rows, 0);
+}
+
+TEST_P(EmbedderTest, SegmentsAndReadoutDependNeitherOnTheBatchNorOnThreads) {
+  ModelDescription description = tiny_description();
+  description.config.pooling = Pooling(Pooling::kSegments, 4);
+  const auto sequences = tokens_of(odd_sequences(70), description.coder);
+  const ModelOnDisk model(description, 3, some_readout(192, 10));
+  const int threads = thread_count();
+  for (const char* pooling : {"model", "segments:4"}) {
+    EmbedderOptions one = options(1), several = options(500);
+    one.pooling = several.pooling = pooling;
+    set_thread_count(1);
+    const Matrix expected = Embedder::load(model.path(), one).embed(sequences);
+    set_thread_count(3);
+    const Matrix packed = Embedder::load(model.path(), several).embed(sequences);
+    set_thread_count(threads);
+    ASSERT_EQ(expected.cols, std::string(pooling) == "model" ? 10 : 192);
+    EXPECT_TRUE(same_bits(packed.values, expected.values)) << pooling;
+  }
+}
+
+TEST_P(EmbedderTest, SegmentsAreMeansOverTheirPlaces) {
+  // 30 places: ranges of 5 or 4 of them begin at 0, 5, 9, 13, 18, 22, 26.
+  constexpr int kRanges = 7, kPlaces = 30;
+  const std::vector<int> begins{0, 5, 9, 13, 18, 22, 26, kPlaces};
+  for (const bool cls : {false, true}) {
+    const ModelDescription description = cls ? with_cls(tiny_description()) : tiny_description();
+    const std::int32_t shift = cls ? 1 : 0;
+    TokenSequence sequence;
+    if (cls) sequence = {{2}, {0}};
+    for (const std::int32_t place : {0, 4, 5, 6, 11, 14, 18, 23, 29}) {  // none from 26 to 28
+      sequence.ids.push_back(10 + place);
+      sequence.positions.push_back(place + shift);
+    }
+    const std::vector<TokenSequence> sequences{sequence, {}, sequence};
+    EmbedderOptions segments = options(1000);
+    segments.pooling = "segments:7";
+    const Matrix vectors = Embedder::random(description, 3, segments).embed(sequences);
+    ASSERT_EQ(vectors.cols, 48 * kRanges);
+    EXPECT_TRUE(same_bits(vectors.row(0), vectors.row(2)));
+    for (const float value : vectors.row(1)) EXPECT_EQ(value, 0);
+
+    const Matrix hidden = hidden_states(description, sequence, GetParam());
+    for (int range = 0; range < kRanges; ++range) {
+      for (std::size_t c = 0; c < 48; ++c) {
+        double sum = 0;
+        int count = 0;
+        for (std::size_t token = static_cast<std::size_t>(shift); token < sequence.ids.size();
+             ++token) {
+          const std::int32_t place = sequence.positions[token] - shift;
+          if (place < begins[static_cast<std::size_t>(range)] ||
+              place >= begins[static_cast<std::size_t>(range) + 1]) {
+            continue;
+          }
+          sum += hidden.row(static_cast<std::int64_t>(token))[c];
+          ++count;
+        }
+        const float found = vectors.row(0)[static_cast<std::size_t>(48 * range) + c];
+        EXPECT_NEAR(found, count == 0 ? 0 : sum / count, 1e-5) << cls << " " << range << " " << c;
+      }
+    }
+  }
+}
+
+TEST_P(EmbedderTest, AReadoutIsAppliedToWhatIsPooled) {
+  const ModelDescription description = tiny_description();
+  const auto sequences = tokens_of(odd_sequences(20), description.coder);
+  const auto readout = some_readout(48, 6);
+  const ModelOnDisk model(description, 3, readout);
+  Embedder embedder = Embedder::load(model.path(), options(300));
+  EXPECT_EQ(embedder.width(), 6);
+  const Matrix mapped = embedder.embed(sequences);
+  EmbedderOptions plain = options(300);
+  plain.pooling = "mean";
+  const Matrix means = Embedder::load(model.path(), plain).embed(sequences);
+  const Matrix same = Embedder::random(embedder.description(), 3, options(300)).embed(sequences);
+  EXPECT_TRUE(same_bits(means.values, same.values)) << "--pooling mean is the paper's vector, and "
+                                                       "a random encoder has no readout";
+  std::vector<float> expected(6);
+  for (std::int64_t r = 0; r < mapped.rows; ++r) {
+    readout->apply(means.row(r), expected);
+    if (sequences[static_cast<std::size_t>(r)].ids.empty()) expected.assign(6, 0.0f);
+    EXPECT_TRUE(same_bits(mapped.row(r), expected)) << r;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

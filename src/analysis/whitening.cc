@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/whitening.h"
+
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <utility>
+
+#include "analysis/nearest.h"
+#include "base/error.h"
+#include "base/one_openmp_thread.h"
+#include "base/threads.h"
+
+namespace barcodemae {
+namespace {
+
+constexpr int kMostComponents = 512;   // unless asked for
+constexpr std::int64_t kChunk = 1024;  // rows whose products are summed as one
+constexpr std::int64_t kTile = 128;    // columns of the covariance per task
+
+using MatrixXd = Eigen::MatrixXd;
+
+/// Both triangles; every task owns a tile and adds up all rows in order.
+MatrixXd covariance_of(const Matrix& vectors, const std::vector<double>& means) {
+  const std::int64_t n = vectors.cols, tiles = (n + kTile - 1) / kTile;
+  std::vector<std::pair<std::int64_t, std::int64_t>> pairs;
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    for (std::int64_t j = i; j < tiles; ++j) pairs.emplace_back(i * kTile, j * kTile);
+  }
+  MatrixXd covariance = MatrixXd::Zero(n, n);
+  for (std::int64_t first = 0; first < vectors.rows; first += kChunk) {
+    const std::int64_t rows = std::min(kChunk, vectors.rows - first);
+    MatrixXd centred(rows, n);
+    parallel_for(tiles, [&](std::int64_t tile, int) {
+      for (std::int64_t c = tile * kTile; c < std::min(n, (tile + 1) * kTile); ++c) {
+        const auto column = static_cast<std::size_t>(c);
+        for (std::int64_t r = 0; r < rows; ++r) {
+          centred(r, c) = vectors.row(first + r)[column] - means[column];
+        }
+      }
+    });
+    parallel_for(static_cast<std::int64_t>(pairs.size()), [&](std::int64_t pair, int) {
+      const OneOpenMpThread one_thread;
+      const auto [i, j] = pairs[static_cast<std::size_t>(pair)];
+      const std::int64_t height = std::min(kTile, n - i), width = std::min(kTile, n - j);
+      covariance.block(i, j, height, width).noalias() +=
+          centred.middleCols(i, height).transpose() * centred.middleCols(j, width);
+    });
+  }
+  covariance /= static_cast<double>(vectors.rows - 1);
+  covariance.triangularView<Eigen::StrictlyLower>() = covariance.transpose();
+  return covariance;
+}
+
+/// exp of the entropy of the shares of variances.
+double effective_rank_of(const std::vector<double>& variances) {
+  double total = 0, entropy = 0;
+  for (const double variance : variances) total += std::max(0.0, variance);
+  if (total <= 0) return 0;
+  for (const double variance : variances) {
+    const double share = std::max(0.0, variance) / total;
+    if (share > 0) entropy -= share * std::log(share);
+  }
+  return std::exp(entropy);
+}
+
+/// How many components are kept.
+int choose_components(const std::vector<double>& variances, int asked_for) {
+  const auto end = std::find_if(variances.begin(), variances.end(), [&](double variance) {
+    return !(variance > kLeastVariance * variances.front());
+  });
+  const auto that_matter = static_cast<int>(end - variances.begin());
+  if (asked_for > that_matter) {
+    throw UserError(
+        "--components {}: these vectors vary in {} directions only (variance above {:g} of the "
+        "largest)\nAsk for fewer components, or give more records.",
+        asked_for, that_matter, kLeastVariance);
+  }
+  return asked_for > 0 ? asked_for : std::min(that_matter, kMostComponents);
+}
+
+}  // namespace
+
+Whitening fit_whitening(const Matrix& vectors, const WhiteningOptions& options) {
+  BARCODEMAE_CHECK(vectors.cols > 0 && vectors.cols <= kMostWhitenedColumns &&
+                       options.components >= 0 && options.shrinkage >= 0,
+                   "{} columns, {} components, shrinkage {}", vectors.cols, options.components,
+                   options.shrinkage);
+  const std::int64_t least = std::max(1, options.components) + std::int64_t{1};
+  if (vectors.rows < least) {
+    throw UserError(
+        "{} records are too few for {} components: they span one direction less\n"
+        "Give more records, or a smaller --components.",
+        vectors.rows, least - 1);
+  }
+  const std::vector<double> means = column_means(vectors);
+  const MatrixXd covariance = covariance_of(vectors, means);
+  BARCODEMAE_CHECK(covariance.allFinite(), "vectors that are not finite");
+  if (!(covariance.diagonal().maxCoeff() > 0)) {
+    throw UserError(
+        "the vectors of all {} records are the same: there is nothing to whiten\n"
+        "Give other records, or a model that tells them apart.",
+        vectors.rows);
+  }
+  const OneOpenMpThread one_thread;
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(covariance);
+  BARCODEMAE_CHECK(solver.info() == Eigen::Success, "no eigenvectors of {} dimensions",
+                   vectors.cols);
+
+  const Eigen::VectorXd descending = solver.eigenvalues().reverse();
+  std::vector<double> variances(descending.begin(), descending.end());
+  const double added =
+      options.shrinkage * descending.sum() / static_cast<double>(descending.size());
+  const int components = choose_components(variances, options.components);
+  Matrix matrix{components, vectors.cols, {}};
+  std::vector<double> mapped;
+  for (int i = 0; i < components; ++i) {
+    const double variance = variances[static_cast<std::size_t>(i)] + added;
+    const auto direction = solver.eigenvectors().col(vectors.cols - 1 - i);
+    Eigen::Index largest = 0;
+    direction.cwiseAbs().maxCoeff(&largest);
+    const double scale = (direction[largest] < 0 ? -1 : 1) / std::sqrt(variance);
+    for (const double value : direction) {
+      matrix.values.push_back(static_cast<float>(value * scale));
+    }
+    mapped.push_back(variances[static_cast<std::size_t>(i)] / variance);
+  }
+  const double before = effective_rank_of(variances), after = effective_rank_of(mapped);
+  return {Readout({means.begin(), means.end()}, std::move(matrix)), std::move(variances), before,
+          after};
+}
+
+}  // namespace barcodemae
