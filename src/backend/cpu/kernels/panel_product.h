@@ -33,6 +33,11 @@ struct TileEnd {
 template <int kRows, int kRowStep, int kInnerStep>
 void multiply_panel(const TileEnd& end, const float* left, const float* right,
                     std::int64_t chunks) {
+  for (int i = 0; i < kRows; ++i) {
+    for (std::int64_t col = 0; col < kPanelCols && col < end.cols; col += 16) {
+      __builtin_prefetch(end.c + i * end.c_stride + col, 1);
+    }
+  }
   Floats sums[kRows][kTileVectors] = {};
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
 #pragma GCC unroll 8
@@ -136,16 +141,23 @@ void pack_left_panels(float* panels, const float* a, std::int64_t a_stride, std:
 template <std::int64_t kWidth>
 void pack_panels_along_rows(float* panels, const float* a, std::int64_t a_stride,
                             std::int64_t outer, std::int64_t inner) {
-  const std::int64_t padded = panel_chunks(inner) * kPanelChunk;
-  for (std::int64_t k = 0; k < padded; ++k) {
+  const std::int64_t panel = panel_chunks(inner) * kPanelChunk * kWidth;
+  // A chunk of rows at a time: whole lines are read and written, once.
+  for (std::int64_t k = 0; k < inner; k += kPanelChunk) {
+    const std::int64_t rows = inner - k < kPanelChunk ? inner - k : kPanelChunk;
     float* to = panels + k * kWidth;
-    for (std::int64_t col = 0; col < outer; col += kWidth, to += padded * kWidth) {
+    for (std::int64_t col = 0; col < outer; col += kWidth, to += panel) {
       const float* from = a + k * a_stride + col;
-      if (k < inner && col + kWidth <= outer) {
-        for (std::int64_t j = 0; j < kWidth; ++j) to[j] = from[j];
-      } else {
-        for (std::int64_t j = 0; j < kWidth; ++j)
-          to[j] = k < inner && col + j < outer ? from[j] : 0;
+      if (rows == kPanelChunk && col + kWidth <= outer) {
+        for (std::int64_t r = 0; r < kPanelChunk; ++r) {
+          for (std::int64_t j = 0; j < kWidth; ++j) to[r * kWidth + j] = from[r * a_stride + j];
+        }
+        continue;
+      }
+      for (std::int64_t r = 0; r < kPanelChunk; ++r) {
+        for (std::int64_t j = 0; j < kWidth; ++j) {
+          to[r * kWidth + j] = r < rows && col + j < outer ? from[r * a_stride + j] : 0;
+        }
       }
     }
   }
