@@ -159,9 +159,10 @@ void add_by_onednn(std::span<const WeightGradient> gradients) {
 
 void add_weight_gradients(std::span<const WeightGradient> gradients) {
   if (gradients.empty()) return;
-  if (GradientOperand::packed(gradients.front().dy.type())) {
+  const DType type = gradients.front().dy.type();
+  if (on_tiles(type)) {
     add_on_tiles(gradients);
-  } else if (in_panels(gradients.front().dy.type())) {
+  } else if (type == DType::kFloat32) {
     add_in_panels(gradients);
   } else {
     add_by_onednn(gradients);

@@ -9,7 +9,6 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/lanes.h"
 #include "backend/cpu/kernels/scratch.h"
-#include "backend/cpu/kernels/tile_rows.h"
 
 namespace barcodemae::cpu {
 namespace {
@@ -39,6 +38,9 @@ BARCODEMAE_INLINE void multiply_tile(float* c, std::int64_t c_stride, const floa
     }
   }
 }
+
+constexpr int kTileRows = 6;
+constexpr int kTileVectors = kLanes == 16 ? 4 : 2;  // with the rows, what the registers hold
 
 template <int kVectors>
 void multiply_strip(float* c, std::int64_t c_stride, const float* a, std::int64_t row_step,

@@ -3,20 +3,22 @@
 // van de Geijn, "Anatomy of high-performance matrix multiplication", 2008): a panel of the right
 // side stays in L1 while all panels of the left side, which stay in L2, pass by it.
 //
-// A panel holds kTileRows rows of the left side or kPanelCols columns of the right side along one
+// A panel holds kPanelRows rows of the left side or kPanelCols columns of the right side along one
 // step of the inner dimension, in chunks of kPanelChunk inner elements. Each number of a product is
 // its own sum, in an order that the inner dimension alone decides, whatever stands beside it.
 #pragma once
 
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/lanes.h"
-#include "backend/cpu/kernels/tile_rows.h"
 
 namespace barcodemae::cpu {
 namespace {
 
-constexpr std::int64_t kPanelCols = kTileVectors * kLanes;
-constexpr std::int64_t kLeftChunk = kTileRows * kPanelChunk;    ///< numbers of a panel's chunk
+// A tile of sums, and what it is made from, fills the registers.
+constexpr int kPanelRows = kLanes == 16 ? 12 : 6;
+constexpr int kPanelVectors = 2;
+constexpr std::int64_t kPanelCols = kPanelVectors * kLanes;
+constexpr std::int64_t kLeftChunk = kPanelRows * kPanelChunk;   ///< numbers of a panel's chunk
 constexpr std::int64_t kRightChunk = kPanelCols * kPanelChunk;  ///< the same, right side
 
 /// What a tile of sums becomes.
@@ -38,23 +40,23 @@ void multiply_panel(const TileEnd& end, const float* left, const float* right,
       __builtin_prefetch(end.c + i * end.c_stride + col, 1);
     }
   }
-  Floats sums[kRows][kTileVectors] = {};
+  Floats sums[kRows][kPanelVectors] = {};
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
 #pragma GCC unroll 8
     for (int k = 0; k < kPanelChunk; ++k) {
-      Floats b[kTileVectors];
-      for (int v = 0; v < kTileVectors; ++v) {
+      Floats b[kPanelVectors];
+      for (int v = 0; v < kPanelVectors; ++v) {
         b[v] = load(right + k * kPanelCols + v * kLanes, AllLanes{});
       }
       for (int i = 0; i < kRows; ++i) {
         const Floats a = broadcast(left[i * kRowStep + k * kInnerStep]);
-        for (int v = 0; v < kTileVectors; ++v) sums[i][v] = fma(a, b[v], sums[i][v]);
+        for (int v = 0; v < kPanelVectors; ++v) sums[i][v] = fma(a, b[v], sums[i][v]);
       }
     }
     left += kLeftChunk;
     right += kRightChunk;
   }
-  for (int v = 0; v < kTileVectors; ++v) {
+  for (int v = 0; v < kPanelVectors; ++v) {
     const std::int64_t col = v * kLanes, cols = end.cols - col;
     if (cols <= 0) break;
     const auto finish = [&](auto lanes) {
@@ -72,7 +74,7 @@ void multiply_panel(const TileEnd& end, const float* left, const float* right,
   }
 }
 
-/// A tile of `rows` rows, 1 … kTileRows.
+/// A tile of `rows` rows, 1 … kPanelRows.
 template <int kRows, int kRowStep, int kInnerStep>
 void multiply_some_rows(std::int64_t rows, const TileEnd& end, const float* left,
                         const float* right, std::int64_t chunks) {
@@ -86,7 +88,7 @@ void multiply_some_rows(std::int64_t rows, const TileEnd& end, const float* left
 template <int kRowStep, int kInnerStep>
 void multiply_panels_of(const PanelProduct& p) {
   const std::int64_t chunks = panel_chunks(p.inner);
-  const std::int64_t tiles = (p.rows + kTileRows - 1) / kTileRows;
+  const std::int64_t tiles = (p.rows + kPanelRows - 1) / kPanelRows;
   // The next right panel, in cache lines, is fetched into L2 during this one's tiles.
   const std::int64_t lines = (chunks * kRightChunk / 16 + tiles - 1) / tiles;
   const float* right = p.right;
@@ -96,22 +98,22 @@ void multiply_panels_of(const PanelProduct& p) {
     const bool more = col + kPanelCols < p.cols;
     TileEnd end{p.c + col, p.c_stride, p.cols - col, p.accumulate,
                 p.bias != nullptr ? p.bias + col : nullptr};
-    for (std::int64_t row = 0; row < p.rows; row += kTileRows, left += chunks * kLeftChunk) {
+    for (std::int64_t row = 0; row < p.rows; row += kPanelRows, left += chunks * kLeftChunk) {
       if (more) {
         for (std::int64_t line = 0; line < lines; ++line, next += 16) {
           __builtin_prefetch(next, 0, 2);
         }
       }
-      multiply_some_rows<kTileRows, kRowStep, kInnerStep>(
-          p.rows - row < kTileRows ? p.rows - row : kTileRows, end, left, right, chunks);
-      end.c += kTileRows * p.c_stride;
+      multiply_some_rows<kPanelRows, kRowStep, kInnerStep>(
+          p.rows - row < kPanelRows ? p.rows - row : kPanelRows, end, left, right, chunks);
+      end.c += kPanelRows * p.c_stride;
     }
   }
 }
 
 void multiply_panels(const PanelProduct& product) {
   if (product.left_transposed) {
-    multiply_panels_of<1, kTileRows>(product);
+    multiply_panels_of<1, kPanelRows>(product);
   } else {
     multiply_panels_of<kPanelChunk, 1>(product);
   }
@@ -120,9 +122,9 @@ void multiply_panels(const PanelProduct& product) {
 /// Rows side by side: chunk by chunk, row by row.
 void pack_left_panels(float* panels, const float* a, std::int64_t a_stride, std::int64_t rows,
                       std::int64_t inner) {
-  for (std::int64_t row = 0; row < rows; row += kTileRows) {
+  for (std::int64_t row = 0; row < rows; row += kPanelRows) {
     for (std::int64_t k = 0; k < inner; k += kPanelChunk, panels += kLeftChunk) {
-      for (std::int64_t i = 0; i < kTileRows && row + i < rows; ++i) {
+      for (std::int64_t i = 0; i < kPanelRows && row + i < rows; ++i) {
         const float* from = a + (row + i) * a_stride + k;
         float* to = panels + i * kPanelChunk;
         for (int j = 0; j < kPanelChunk; ++j) to[j] = 0;
@@ -166,7 +168,7 @@ void pack_panels_along_rows(float* panels, const float* a, std::int64_t a_stride
 /// Of dyᵀ, from rows of dy.
 void pack_left_panels_transposed(float* panels, const float* a, std::int64_t a_stride,
                                  std::int64_t rows, std::int64_t inner) {
-  pack_panels_along_rows<kTileRows>(panels, a, a_stride, rows, inner);
+  pack_panels_along_rows<kPanelRows>(panels, a, a_stride, rows, inner);
 }
 
 void pack_right_panels(float* panels, const float* b, std::int64_t b_stride, std::int64_t inner,

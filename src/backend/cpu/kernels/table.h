@@ -55,7 +55,7 @@ constexpr Kernels make_table(SimdLevel level) {
           .add_rows = add_rows,
           .sum_of_squares = sum_of_squares,
           .adamw = adamw,
-          .panels = {.left_rows = kTileRows,
+          .panels = {.left_rows = kPanelRows,
                      .right_cols = kPanelCols,
                      .multiply = multiply_panels,
                      .pack_left = pack_left_panels,
