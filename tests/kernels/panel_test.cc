@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Products of matrices in panels: every number, nothing beside them, and the same bits for a row in
 // any company.
+#include <algorithm>
+
 #include "kernel_test.h"
 
 namespace barcodemae::cpu {
@@ -104,7 +106,7 @@ TEST_P(PanelKernel, ARowHasTheSameBitsInAnyCompany) {
     k.panels.multiply(product);
     if (rows == 1) expected = c;
     for (std::int64_t row = 0; row < rows; ++row) {
-      ASSERT_EQ(std::memcmp(c.data() + row * kCols, expected.data(), kCols * sizeof(float)), 0)
+      ASSERT_TRUE(std::equal(expected.begin(), expected.end(), c.begin() + row * kCols))
           << "row " << row << " of " << rows;
     }
   }

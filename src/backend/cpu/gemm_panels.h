@@ -27,6 +27,6 @@ struct TransposedProduct {
   std::int64_t dy_cols = 0, x_cols = 0;  ///< of the rectangle
 };
 /// c [dy_cols, x_cols] += dyᵀ · x, the rows in order.
-void add_transposed(float* c, std::int64_t c_stride, const TransposedProduct& product);
+void add_transposed(float* c, std::int64_t c_stride, const TransposedProduct& of);
 
 }  // namespace barcodemae::cpu::panels
