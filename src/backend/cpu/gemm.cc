@@ -6,6 +6,7 @@
 
 #include "backend/cpu/gemm_amx_int8.h"
 #include "backend/cpu/gemm_layout.h"
+#include "backend/cpu/gemm_panels.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/row_blocks.h"
 #include "base/error.h"
@@ -21,11 +22,10 @@ float* tile_scratch(std::int64_t cols, std::int64_t inner) {
   return grow<float>(scratch, amx::scratch_floats(cols, inner));
 }
 
-// With AVX-512 oneDNN's kernels for whole and partial tiles of rows sum alike; its older ones do
-// so only for whole tiles.
+// oneDNN's kernels for whole and partial tiles of rows sum alike, with AVX-512.
 std::int64_t row_granularity(DType type) {
   if (on_tiles(type)) return amx::kBlock;
-  return machine().simd >= SimdLevel::kAvx512 ? 16 : 64;
+  return in_panels(type) ? 1 : 16;
 }
 
 WeightMatrix::WeightMatrix(std::int64_t inner, std::int64_t cols, DType type)
@@ -37,6 +37,11 @@ WeightMatrix::WeightMatrix(std::int64_t inner, std::int64_t cols, DType type)
         Buffer(type == DType::kInt8 ? amx::int8_packed_bytes(cols, inner)
                                     : static_cast<std::size_t>(amx::packed_elements(cols, inner)) *
                                           sizeof(std::uint16_t));
+    return;
+  }
+  if (in_panels(type)) {
+    layout_->data =
+        Buffer(static_cast<std::size_t>(panels::right_floats(inner, cols)) * sizeof(float));
     return;
   }
   // The layout depends on inner and cols alone; multiply() checks that.
@@ -58,6 +63,9 @@ void WeightMatrix::pack(const float* source, bool transposed) {
   } else if (on_tiles(type_)) {
     amx::pack_right(bfloat16(layout_->data.data()), {source, inner_, cols_, transposed},
                     {0, inner_}, {0, cols_});
+  } else if (in_panels(type_)) {
+    panels::pack_right(static_cast<float*>(layout_->data.data()), source, inner_, cols_,
+                       transposed);
   } else {
     onednn::reorder(layout_->data.data(), layout_->description, source, DType::kFloat32,
                     transposed);
@@ -77,6 +85,11 @@ void multiply(void* c, DType c_type, const void* a, std::int64_t rows, const Wei
               const float* bias) {
   if (b.type() == DType::kInt8 || on_tiles(b.type())) {
     multiply_any(c, c_type, a, rows, b, bias);
+    return;
+  }
+  if (in_panels(b.type())) {
+    panels::multiply(static_cast<float*>(c), static_cast<const float*>(a), rows, b.inner(),
+                     b.cols(), static_cast<const float*>(b.layout().data.data()), bias);
     return;
   }
   BARCODEMAE_CHECK(rows % row_granularity(b.type()) == 0, "{} rows", rows);

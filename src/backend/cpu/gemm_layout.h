@@ -13,7 +13,7 @@
 namespace barcodemae::cpu {
 
 struct WeightMatrix::Layout {
-  dnnl::memory::desc description;  ///< oneDNN's; on tiles of our own there is none
+  dnnl::memory::desc description;  ///< oneDNN's; in layouts of our own there is none
   Buffer data;
   Buffer scales;  ///< of int8: float [cols]
 
@@ -23,6 +23,11 @@ struct WeightMatrix::Layout {
 /// Whether products of this type run on AMX tiles of our own.
 inline bool on_tiles(DType type) {
   return (type == DType::kBFloat16 || type == DType::kInt8) && machine().simd >= SimdLevel::kAmx;
+}
+
+/// Whether they run on float32 panels of our own.
+inline bool in_panels(DType type) {
+  return type == DType::kFloat32 && machine().simd < SimdLevel::kAvx512;
 }
 
 inline const std::uint16_t* bfloat16(const void* data) {

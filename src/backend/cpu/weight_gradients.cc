@@ -7,6 +7,7 @@
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_amx.h"
 #include "backend/cpu/gemm_layout.h"
+#include "backend/cpu/gemm_panels.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/onednn.h"
 #include "base/threads.h"
@@ -65,11 +66,15 @@ std::vector<Tile> cut(std::span<const WeightGradient> gradients, std::int64_t ti
   return tiles;
 }
 
+// Large ones, unless that leaves threads without.
+std::vector<Tile> cut_for_threads(std::span<const WeightGradient> gradients) {
+  std::vector<Tile> tiles = cut(gradients, 256, 768);
+  if (static_cast<int>(tiles.size()) < 4 * thread_count()) tiles = cut(gradients, 256, 256);
+  return tiles;
+}
+
 void add_on_tiles(std::span<const WeightGradient> gradients) {
-  std::vector<Tile> tiles = cut(gradients, amx::kCallRows, 768);
-  if (static_cast<int>(tiles.size()) < 4 * thread_count()) {
-    tiles = cut(gradients, amx::kCallRows, 256);
-  }
+  const std::vector<Tile> tiles = cut_for_threads(gradients);
   parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t index, int) {
     const Tile& tile = tiles[static_cast<std::size_t>(index)];
     const WeightGradient& of = *tile.of;
@@ -86,6 +91,23 @@ void add_on_tiles(std::span<const WeightGradient> gradients) {
     product.inner = side;
     product.scratch = tile_scratch(tile.cols, side);
     amx::multiply(product);
+  });
+}
+
+void add_in_panels(std::span<const WeightGradient> gradients) {
+  const std::vector<Tile> tiles = cut_for_threads(gradients);
+  parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t index, int) {
+    const Tile& tile = tiles[static_cast<std::size_t>(index)];
+    const WeightGradient& of = *tile.of;
+    panels::TransposedProduct product;
+    product.dy = static_cast<const float*>(of.dy.memory()) + tile.row;
+    product.x = static_cast<const float*>(of.x.memory()) + tile.col;
+    product.rows = of.dy.rows();
+    product.dy_stride = of.dy.cols();
+    product.x_stride = of.x.cols();
+    product.dy_cols = tile.rows;
+    product.x_cols = tile.cols;
+    panels::add_transposed(of.gradient + tile.row * of.x.cols() + tile.col, of.x.cols(), product);
   });
 }
 
@@ -137,8 +159,11 @@ void add_by_onednn(std::span<const WeightGradient> gradients) {
 
 void add_weight_gradients(std::span<const WeightGradient> gradients) {
   if (gradients.empty()) return;
-  if (GradientOperand::packed(gradients.front().dy.type())) {
+  const DType type = gradients.front().dy.type();
+  if (on_tiles(type)) {
     add_on_tiles(gradients);
+  } else if (type == DType::kFloat32) {
+    add_in_panels(gradients);
   } else {
     add_by_onednn(gradients);
   }

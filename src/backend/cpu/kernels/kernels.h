@@ -254,6 +254,41 @@ struct Int8Sums {
   const float* bias = nullptr;  ///< [cols], or null
 };
 
+/// Float32 products of matrices in panels (panel_product.h). A step of the inner dimension, at most
+/// kPanelInner, is packed at a time; panels are padded with zeros along it to whole chunks.
+constexpr std::int64_t kPanelInner = 256;
+constexpr int kPanelChunk = 8;
+constexpr std::int64_t panel_chunks(std::int64_t inner) {
+  return (inner + kPanelChunk - 1) / kPanelChunk;
+}
+
+/// c [rows, cols] = left · right + bias, or c += left · right.
+struct PanelProduct {
+  std::int64_t rows = 0, inner = 0, cols = 0;
+  const float* left = nullptr;
+  bool left_transposed = false;  ///< whether it was packed from its transpose
+  const float* right = nullptr;
+  float* c = nullptr;
+  std::int64_t c_stride = 0;
+  bool accumulate = false;
+  const float* bias = nullptr;  ///< [cols], or null; not with accumulate
+};
+
+struct PanelKernels {
+  std::int64_t left_rows, right_cols;  ///< of a panel: sides are padded to whole ones
+  void (*multiply)(const PanelProduct&);
+  /// From a [rows, inner], and from a [inner, rows].
+  void (*pack_left)(float* panels, const float* a, std::int64_t a_stride, std::int64_t rows,
+                    std::int64_t inner);
+  void (*pack_left_transposed)(float* panels, const float* a, std::int64_t a_stride,
+                               std::int64_t rows, std::int64_t inner);
+  /// From b [inner, cols], and from b [cols, inner].
+  void (*pack_right)(float* panels, const float* b, std::int64_t b_stride, std::int64_t inner,
+                     std::int64_t cols);
+  void (*pack_right_transposed)(float* panels, const float* b, std::int64_t b_stride,
+                                std::int64_t inner, std::int64_t cols);
+};
+
 struct Kernels {
   SimdLevel level = SimdLevel::kScalar;
 
@@ -297,6 +332,8 @@ struct Kernels {
   /// Σ x² in double; NaN or infinite when an element is.
   double (*sum_of_squares)(const float* x, std::int64_t count);
   void (*adamw)(const AdamWRange&);
+
+  PanelKernels panels;
 };
 
 /// The table of one instruction-set level. Throws InternalError for a level this machine (or this

@@ -12,6 +12,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/loss.h"
 #include "backend/cpu/kernels/norm.h"
+#include "backend/cpu/kernels/panel_product.h"
 #include "backend/cpu/kernels/quantise.h"
 
 namespace barcodemae::cpu {
@@ -53,7 +54,14 @@ constexpr Kernels make_table(SimdLevel level) {
           .broadcast_row = broadcast_row,
           .add_rows = add_rows,
           .sum_of_squares = sum_of_squares,
-          .adamw = adamw};
+          .adamw = adamw,
+          .panels = {.left_rows = kPanelRows,
+                     .right_cols = kPanelCols,
+                     .multiply = multiply_panels,
+                     .pack_left = pack_left_panels,
+                     .pack_left_transposed = pack_left_panels_transposed,
+                     .pack_right = pack_right_panels,
+                     .pack_right_transposed = pack_right_panels_transposed}};
 }
 
 }  // namespace
