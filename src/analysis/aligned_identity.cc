@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/threads.h"
+#include "data/marker_sites.h"
 
 namespace barcodemae {
 namespace {
@@ -38,21 +39,14 @@ AlignedSequences::AlignedSequences(const Dataset& data, std::span<const std::int
       const std::int64_t index = group * kIdentityLanes + lane;
       if (index >= size_) break;
       const std::int64_t record = records[static_cast<std::size_t>(index)];
-      const Placement& placement = data.placement(record);
-      std::string sequence = data.sequence(record);
-      if (placement.reverse_complement) sequence = reverse_complement(sequence);
-      for (std::size_t i = 0; i < sequence.size(); ++i) {
-        const std::int64_t site = placement.begin + static_cast<std::int64_t>(i);
-        if (site < 0 || site >= profile.length()) continue;
-        const auto base = std::string_view("ACGT").find(sequence[i]);
-        if (base == std::string_view::npos) continue;
+      visit_sites(data, record, profile.length(), [&](std::int64_t site, std::size_t base) {
         std::uint64_t* planes =
             planes_.data() + ((group * words_ + site / kSitesPerWord) * 3) * kIdentityLanes + lane;
         const int bit = static_cast<int>(site % kSitesPerWord);
         planes[0] |= std::uint64_t{1} << bit;
         planes[kIdentityLanes] |= std::uint64_t{base & 1} << bit;
         planes[2 * kIdentityLanes] |= std::uint64_t{base >> 1} << bit;
-      }
+      });
     }
   });
 }

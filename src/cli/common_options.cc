@@ -86,9 +86,10 @@ void add_pooling_option(CLI::App& command, std::string& pooling) {
   command
       .add_option("--pooling", pooling,
                   "What a vector is: the mean over tokens, the state of [CLS], both, or means over "
-                  "N equal ranges of places, side by side, without a stored readout; model: as it "
-                  "was pretrained, and through the readout it may have")
-      ->type_name("model|mean|cls|both|segments:N")
+                  "N equal ranges of places, side by side; +sites: and after it, what the barcode "
+                  "has at each site of the marker, less what is usual there. Without a stored "
+                  "readout; model: as it was pretrained, and through the readout it may have")
+      ->type_name("model|mean|cls|both|segments:N[+sites]")
       ->check(CLI::Validator(
           [](std::string& text) -> std::string {
             if (text == "model") return "";

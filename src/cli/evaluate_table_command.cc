@@ -19,7 +19,8 @@
 namespace barcodemae {
 namespace {
 
-const std::vector<std::string> kBaselines = {"random", "kmer", "aligned", "blast", "vsearch"};
+const std::vector<std::string> kBaselines = {"random",  "kmer",  "sites",
+                                             "aligned", "blast", "vsearch"};
 
 struct TableCommandOptions : EvaluationOptions {
   std::vector<std::string> words, tasks, baselines = kBaselines;
@@ -181,7 +182,8 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
       ->capture_default_str();
   command
       ->add_option("--baselines", options->baselines,
-                   "By commas: random (encoder), kmer (counts), aligned (identity), and blast, "
+                   "By commas: random (encoder), kmer (counts), sites (centred), aligned "
+                   "(identity), and blast, "
                    "vsearch where they are installed")
       ->delimiter(',')
       ->check(CLI::IsMember(kBaselines))

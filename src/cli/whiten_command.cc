@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "analysis/group_readout.h"
 #include "analysis/whitening.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -17,6 +19,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
+#include "cli/evaluation_options.h"
 #include "communication/single_process.h"
 #include "data/sampling.h"
 #include "evaluation/frozen_features.h"
@@ -33,7 +36,9 @@ struct WhitenCommandOptions {
   std::string pooling = "model", marker_code = ReaderOptions().marker_code;
   std::int64_t records = 50'000;
   std::uint64_t seed = 1;
-  WhiteningOptions whitening;
+  int components = 0;
+  std::optional<double> shrinkage;
+  std::string within;  // a rank; empty: whitening
   ComputeOptions compute;
 };
 
@@ -45,32 +50,44 @@ ModelDescription pooled_model(const fs::path& directory, const WhitenCommandOpti
     description.readout = nullptr;
   }
   pool_as(options.pooling, description);
-  const int width = description.config.embedding_width();
+  const int width = description.pooled_width();
   if (width > kMostWhitenedColumns) {
     throw UserError(
-        "--pooling {}: vectors of {} numbers; up to {} can be whitened\nChoose fewer segments.",
+        "--pooling {}: vectors of {} numbers; up to {} can be used\nChoose fewer segments.",
         to_string(description.config.pooling), format_count(width),
         format_count(kMostWhitenedColumns));
   }
-  if (options.whitening.components > width) {
+  if (options.components > width) {
     throw UserError("--components {}: vectors pooled by {} have {} numbers\nAsk for fewer.",
-                    options.whitening.components, to_string(description.config.pooling), width);
+                    options.components, to_string(description.config.pooling), width);
   }
   return description;
+}
+
+/// Of --within; nothing without it.
+std::optional<Rank> grouping_rank(const WhitenCommandOptions& options) {
+  if (options.within.empty()) return std::nullopt;
+  const Rank rank = parse_rank_option("--within", options.within);
+  if (rank >= Rank::kSpecies) {
+    throw UserError("--within {}: a rank above species is expected, such as genus", options.within);
+  }
+  return rank;
 }
 
 /// The records to fit to, in file order.
 std::vector<std::int64_t> choose_records(const EvaluationData& evaluation,
                                          const WhitenCommandOptions& options) {
-  std::vector<std::int64_t> records =
-      evaluation.with_tokens(evaluation.splits(options.splits, "--splits"));
+  const std::vector<std::string> splits = evaluation.splits(options.splits, "--splits");
+  const std::optional<Rank> rank = grouping_rank(options);
+  std::vector<std::int64_t> records = rank ? evaluation.labelled(splits, *rank, "--splits").records
+                                           : evaluation.with_tokens(splits);
   if (static_cast<std::int64_t>(records.size()) > options.records) {
     records = epoch_order(records, options.seed, 0);
     records.resize(static_cast<std::size_t>(options.records));
     std::sort(records.begin(), records.end());
   }
   const auto count = static_cast<std::int64_t>(records.size());
-  const int least = std::max(1, options.whitening.components) + 1;
+  const int least = std::max(1, options.components) + 1;
   if (count < least) {
     throw UserError(
         "{} of split {}: {} records are needed for {} components, one more than those\n"
@@ -81,8 +98,64 @@ std::vector<std::int64_t> choose_records(const EvaluationData& evaluation,
   return records;
 }
 
+/// A readout and what is to be known of it.
+struct Fitted {
+  std::shared_ptr<const Readout> readout;
+  nlohmann::ordered_json facts;
+  std::string text;
+};
+
+Fitted whitened(const Matrix& vectors, const WhitenCommandOptions& options) {
+  WhiteningOptions whitening;
+  whitening.components = options.components;
+  if (options.shrinkage) whitening.shrinkage = *options.shrinkage;
+  log_info("Fitting: principal components of {} vectors of {} numbers", format_count(vectors.rows),
+           format_count(vectors.cols));
+  const Whitening fitted = fit_whitening(vectors, whitening);
+  return {std::make_shared<const Readout>(fitted.map),
+          {{"shrinkage", whitening.shrinkage},
+           {"effective_rank_before", fitted.rank_before},
+           {"effective_rank_after", fitted.rank_after}},
+          fmt::format("effective rank {:.1f} before, {:.1f} after", fitted.rank_before,
+                      fitted.rank_after)};
+}
+
+/// Species (or, without one, the record by itself) within groups of a rank.
+Fitted discriminating(const Matrix& vectors, const std::vector<std::int64_t>& records,
+                      const Dataset& data, const ModelDescription& description,
+                      const WhitenCommandOptions& options) {
+  const Rank rank = *grouping_rank(options);
+  std::vector<std::int32_t> classes, groups;
+  std::int32_t alone = data.label_count(Rank::kSpecies);
+  for (const std::int64_t record : records) {
+    const std::int32_t species = data.label(record, Rank::kSpecies);
+    classes.push_back(species >= 0 ? species : alone++);
+    groups.push_back(data.label(record, rank));
+  }
+  GroupReadoutOptions fit;
+  fit.components = options.components;
+  if (options.shrinkage) fit.shrinkage = *options.shrinkage;
+  const std::int64_t states = description.config.embedding_width();
+  fit.kinds = {states};
+  if (description.config.pooling.sites) fit.kinds.push_back(vectors.cols - states);
+  log_info(
+      "Fitting: what tells {} labels apart, not what differs within them, in {} vectors of {} "
+      "numbers",
+      options.within, format_count(vectors.rows), format_count(vectors.cols));
+  const GroupReadout fitted = fit_group_readout(vectors, classes, groups, fit);
+  return {std::make_shared<const Readout>(fitted.map),
+          {{"within", options.within},
+           {"shrinkage", fit.shrinkage},
+           {"classes", fitted.classes},
+           {"groups", fitted.groups},
+           {"effective_rank_of_class_means", fitted.rank}},
+          fmt::format("fitted to {} classes within {} groups; effective rank of class means {:.1f}",
+                      format_count(fitted.classes), format_count(fitted.groups), fitted.rank)};
+}
+
 void run(const WhitenCommandOptions& options) {
   const fs::path directory = find_model(options.model);
+  grouping_rank(options);  // refused before any work
   std::error_code ignored;
   if (fs::exists(options.out, ignored)) {
     throw UserError("--out {}: it is there already\nGive the name of a new folder.", options.out);
@@ -102,27 +175,20 @@ void run(const WhitenCommandOptions& options) {
       Embedder::load(directory,
                      {.precision = precision, .device = options.compute.device, .pooling = pooling})
           .embed(evaluation.data(), records, fmt::format("embedding split {}", options.splits));
-  log_info("Fitting: principal components of {} vectors of {} numbers", format_count(vectors.rows),
-           format_count(vectors.cols));
-  const Whitening whitening = fit_whitening(vectors, options.whitening);
-
-  description.readout = std::make_shared<const Readout>(whitening.map);
-  description.training["readout"] = nlohmann::ordered_json{
-      {"data_fingerprint", evaluation.data().fingerprint()},
-      {"splits", options.splits},
-      {"records", vectors.rows},
-      {"seed", options.seed},
-      {"shrinkage", options.whitening.shrinkage},
-      {"effective_rank_before", whitening.rank_before},
-      {"effective_rank_after",
-       whitening.rank_after}}.dump();
+  const Fitted fitted = options.within.empty() ? whitened(vectors, options)
+                                               : discriminating(vectors, records, evaluation.data(),
+                                                                description, options);
+  description.readout = fitted.readout;
+  nlohmann::ordered_json facts = {{"data_fingerprint", evaluation.data().fingerprint()},
+                                  {"splits", options.splits},
+                                  {"records", vectors.rows},
+                                  {"seed", options.seed}};
+  facts.update(fitted.facts);
+  description.training["readout"] = facts.dump();
   write_directory_atomically(
       options.out, [&](const fs::path& folder) { copy_model(folder, directory, description); });
-  log_info(
-      "{}: pooled by {}, whitened from {} to {} numbers; effective rank {:.1f} before, {:.1f} "
-      "after",
-      options.out, pooling, format_count(vectors.cols), format_count(whitening.map.dimensions()),
-      whitening.rank_before, whitening.rank_after);
+  log_info("{}: pooled by {}, from {} to {} numbers; {}", options.out, pooling,
+           format_count(vectors.cols), format_count(fitted.readout->dimensions()), fitted.text);
 }
 
 }  // namespace
@@ -132,12 +198,11 @@ void add_whiten_command(CLI::App& application) {
       "whiten",
       "Fit a readout: pooled vectors centred and whitened, stored with a copy of a model");
   auto options = std::make_shared<WhitenCommandOptions>();
-  WhiteningOptions& whitening = options->whitening;
   command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
       ->required();
   command
       .add_option("DATA", options->data,
-                  "Barcodes with a split column (CSV or TSV); labels are not looked at")
+                  "Barcodes with a split column (CSV or TSV); labels are looked at with --within")
       ->required();
   command.add_option("--out", options->out, "Folder to make")->required()->type_name("DIR");
   command.add_option("--splits", options->splits, "Split(s) to fit to, joined with +")
@@ -146,15 +211,20 @@ void add_whiten_command(CLI::App& application) {
                            "Records to fit to, at most: a sample by --seed"),
         2, 10'000'000)
       ->capture_default_str();
-  whole(command.add_option("--components", whitening.components,
-                           "Leading principal components that are kept; default: all that matter "
+  command
+      .add_option("--within", options->within,
+                  "Use labels: directions in which the species of one group of this rank (such "
+                  "as genus) differ count less; default: whitening, without labels")
+      ->type_name("RANK");
+  whole(command.add_option("--components", options->components,
+                           "Leading directions that are kept; default: all that matter "
                            "(variance above 1e-6 of the largest), at most 512"),
         1, kMostWhitenedColumns);
-  within(command.add_option("--shrinkage", whitening.shrinkage,
-                            "X: components are divided by the root of their variance + X times "
-                            "the mean variance; 0 whitens exactly"),
-         0, 1000)
-      ->capture_default_str();
+  within(command.add_option("--shrinkage", options->shrinkage,
+                            "X: directions are divided by the root of their variance (--within: "
+                            "that within groups) + X times the mean variance; default: 0.01, with "
+                            "--within 1"),
+         0, 1000);
   add_pooling_option(command, options->pooling);
   add_marker_code_option(command, options->marker_code);
   whole(command.add_option("--seed", options->seed, "Of the sample"), 0)->capture_default_str();
@@ -167,6 +237,7 @@ void add_whiten_command(CLI::App& application) {
       "Examples:\n"
       "  barcodemae whiten coi-small barcodes.csv.zst --out models/coi-white\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling segments:8 --components 256 --out w\n"
+      "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus --out g\n"
       "  barcodemae evaluate knn w barcodes.csv --queries val_unseen");
   command.callback([options] { run(*options); });
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/aligned_identity.h"
+#include "analysis/centred_sites.h"
 #include "analysis/kmer_counts.h"
 #include "analysis/nearest.h"
 #include "analysis/representation.h"
@@ -184,6 +185,11 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
   std::optional<MarkerProfile> profile = evaluation.profile();
   if (!profile) profile = resolve_anchor(options.features.anchor, data);
   if (profile) {
+    result.rows.push_back(judged_row("centred sites", judge, judge.neighbours(), communicator, [&] {
+      return nearest_by_cosine(centred_site_rows(data, keys.records, *profile),
+                               centred_site_rows(data, own_queries, *profile), judge.neighbours(),
+                               "search: centred sites");
+    }));
     const AlignedSequences aligned_keys(data, keys.records, *profile);
     const AlignedSequences aligned_queries(data, own_queries, *profile);
     const char* name = options.neighbours == 1 ? "aligned identity" : "aligned identity, 1-NN";
@@ -191,7 +197,8 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
       return AlignedSequences::nearest(aligned_keys, aligned_queries, "search: aligned identity");
     }));
   } else {
-    log_info("Aligned identity is left out: no marker profile fits these records");
+    log_info(
+        "Centred sites and aligned identity are left out: no marker profile fits these records");
   }
   return result;
 }

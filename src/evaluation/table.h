@@ -51,7 +51,7 @@ struct TableOptions {
   UmapOptions umap;  ///< its seed is that of the random-initialised encoder too
   std::int64_t map_points = 5000;
   bool random_baseline = true;  ///< of the first model's architecture
-  BaselineOptions baselines{{"kmer", "aligned", "blast", "vsearch"}};
+  BaselineOptions baselines{{"kmer", "sites", "aligned", "blast", "vsearch"}};
   bool published = true;
   FeatureOptions features;
   /// Of kFinetune: trains this model further, or its architecture from random weights, on `train`,

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "analysis/aligned_identity.h"
+#include "analysis/centred_sites.h"
 #include "analysis/kmer_counts.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
@@ -260,6 +261,28 @@ class KmerEntry : public TableEntry {
   int k_;
 };
 
+constexpr const char* kNoProfile = "no marker profile fits these records";
+
+class CentredSitesEntry : public TableEntry {
+ public:
+  explicit CentredSitesEntry(std::shared_ptr<TableReading> reading)
+      : TableEntry("centred sites", Kind::kBaseline, std::move(reading)) {}
+
+  std::string identity() override { return "centred sites"; }
+  std::optional<RowSource> vectors(const LabelledRecords& records) override {
+    const std::optional<MarkerProfile>& profile = reading().profile();
+    if (!profile) {
+      note_ = kNoProfile;
+      return std::nullopt;
+    }
+    return centred_site_rows(reading().data(), records.records, *profile);
+  }
+  std::string note() const override { return note_; }
+
+ private:
+  std::string note_;
+};
+
 class AlignedEntry : public TableEntry {
  public:
   explicit AlignedEntry(std::shared_ptr<TableReading> reading)
@@ -270,20 +293,19 @@ class AlignedEntry : public TableEntry {
   std::optional<RowSource> vectors(const LabelledRecords& /*records*/) override { return {}; }
   std::optional<std::vector<Neighbour>> nearest(const LabelledRecords& keys,
                                                 const LabelledRecords& queries) override {
-    if (!tried_) profile_ = resolve_anchor(reading().options().anchor, reading().data());
-    tried_ = true;
-    if (!profile_) return std::nullopt;
-    return AlignedSequences::nearest({reading().data(), keys.records, *profile_},
-                                     {reading().data(), queries.records, *profile_},
+    const std::optional<MarkerProfile>& profile = reading().profile();
+    if (!profile) {
+      note_ = kNoProfile;
+      return std::nullopt;
+    }
+    return AlignedSequences::nearest({reading().data(), keys.records, *profile},
+                                     {reading().data(), queries.records, *profile},
                                      "search: aligned identity");
   }
-  std::string note() const override {
-    return tried_ && !profile_ ? "no marker profile fits these records" : "";
-  }
+  std::string note() const override { return note_; }
 
  private:
-  bool tried_ = false;
-  std::optional<MarkerProfile> profile_;
+  std::string note_;
 };
 
 class SearchEntry : public TableEntry {
@@ -332,6 +354,11 @@ const LabelledRecords& TableReading::labelled(const std::string& splits, Rank ra
       .first->second;
 }
 
+const std::optional<MarkerProfile>& TableReading::profile() {
+  if (!profile_) profile_ = resolve_anchor(options_.anchor, data());
+  return *profile_;
+}
+
 TableEntry::TableEntry(std::string name, Kind kind, std::shared_ptr<TableReading> reading)
     : name_(std::move(name)), kind_(kind), reading_(std::move(reading)) {}
 
@@ -362,6 +389,8 @@ TableEntries baseline_entries(const BaselineOptions& options,
   for (const std::string& name : options.names) {
     if (name == "kmer") {
       entries.push_back(std::make_unique<KmerEntry>(options.kmer, reading));
+    } else if (name == "sites") {
+      entries.push_back(std::make_unique<CentredSitesEntry>(reading));
     } else if (name == "aligned") {
       entries.push_back(std::make_unique<AlignedEntry>(reading));
     } else {

@@ -31,6 +31,9 @@ class TableReading {
   Dataset& data() { return evaluation().data(); }
   /// EvaluationData::labelled, remembered.
   const LabelledRecords& labelled(const std::string& splits, Rank rank, std::string_view option);
+  /// The marker that the data are anchored by from then on, for what has no model; nothing when no
+  /// profile fits.
+  const std::optional<MarkerProfile>& profile();
   /// The reading options that vectors depend on, for identities.
   const FeatureOptions& options() const { return options_; }
   const std::filesystem::path& model() const { return model_; }
@@ -42,6 +45,7 @@ class TableReading {
   Communicator& communicator_;
   std::unique_ptr<EvaluationData> evaluation_;
   std::map<std::pair<std::string, Rank>, LabelledRecords> labelled_;
+  std::optional<std::optional<MarkerProfile>> profile_;  // once it was asked for
 };
 
 /// One row to be filled. Collective, but for nearest(): rank 0 alone searches.
@@ -92,7 +96,7 @@ std::unique_ptr<TableEntry> embeddings_entry(const TableSource& source,
                                              std::shared_ptr<TableReading> reading);
 
 struct BaselineOptions {
-  std::vector<std::string> names;  ///< of kmer, aligned, blast, vsearch
+  std::vector<std::string> names;  ///< of kmer, sites, aligned, blast, vsearch
   int kmer = 6;
 };
 /// Those of the named ones that are there; says which are not.

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file_content.h"
 #include "base/fingerprint.h"
+#include "data/site_features.h"
 #include "formats/bpe_json.h"
 #include "formats/config_json.h"
 #include "formats/json.h"
@@ -83,6 +84,18 @@ fs::path find_model(const std::string& model) {
                                 : fmt::format("{}", fmt::join(names, ", ")));
 }
 
+int ModelDescription::pooled_width() const {
+  return config.embedding_width() + (config.pooling.sites ? site_feature_count(coder) : 0);
+}
+
+void require_sites(const ModelDescription& description, const std::string& source) {
+  if (!description.config.pooling.sites || has_site_features(description.coder)) return;
+  throw UserError(
+      "{}: pooling \"{}\" needs k-mers in marker coordinates, which this model does not read\n"
+      "Leave +sites out.",
+      source, to_string(description.config.pooling));
+}
+
 ModelDescription parse_model_description(const DescriptionFiles& files, const fs::path& directory) {
   const ConfigContent content =
       read_config_json(files.config, (directory / "config.json").string());
@@ -99,17 +112,6 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
     description.coder.tokenizer =
         KmerTokenizer(read_vocabulary(files.tokenizer, tokenizer_source, content.config),
                       content.stride, content.max_bases);
-  }
-  if (content.readout_dimensions > 0) {
-    const std::string source = (directory / kReadoutFile).string();
-    if (!files.readout) {
-      throw UserError(
-          "{}: missing, but config.json says that vectors go through it\n"
-          "Copy the whole model folder.",
-          source);
-    }
-    description.readout = std::make_shared<const Readout>(parse_readout(
-        *files.readout, source, description.config.embedding_width(), content.readout_dimensions));
   }
   int most_tokens = description.coder.max_tokens();
   if (content.anchored) {
@@ -128,6 +130,18 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
     throw UserError(
         "{}: sequences of up to {} tokens, but only {} positions (max_position_embeddings)",
         (directory / "config.json").string(), most_tokens, content.config.max_positions);
+  require_sites(description, (directory / "config.json").string());
+  if (content.readout_dimensions > 0) {
+    const std::string source = (directory / kReadoutFile).string();
+    if (!files.readout) {
+      throw UserError(
+          "{}: missing, but config.json says that vectors go through it\n"
+          "Copy the whole model folder.",
+          source);
+    }
+    description.readout = std::make_shared<const Readout>(parse_readout(
+        *files.readout, source, description.pooled_width(), content.readout_dimensions));
+  }
   return description;
 }
 

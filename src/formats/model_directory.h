@@ -27,9 +27,14 @@ struct ModelDescription {
   /// What becomes of a pooled vector; null: it is left as it is.
   std::shared_ptr<const Readout> readout = nullptr;
 
+  /// Of a pooled vector, sites and all.
+  int pooled_width() const;
   /// Of the vector that stands for a barcode.
-  int embedding_width() const { return readout ? readout->dimensions() : config.embedding_width(); }
+  int embedding_width() const { return readout ? readout->dimensions() : pooled_width(); }
 };
+
+/// Throws UserError, naming `source`, when the pooling asks for sites and the coder has none.
+void require_sites(const ModelDescription& description, const std::string& source);
 
 /// Format version of the `barcodemae` object in config.json; a newer major version is refused.
 inline constexpr int kModelFormatVersion = 2;

@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "data/anchor.h"
 #include "data/batch.h"
+#include "data/site_features.h"
 #include "ops/ops.h"
 
 namespace barcodemae {
@@ -78,6 +79,7 @@ void pool_as(const std::string& pooling, ModelDescription& description) {
   description.config.pooling = parse_pooling(pooling);
   description.readout = nullptr;
   validate(description.config);
+  require_sites(description, "--pooling " + pooling);
 }
 
 struct Embedder::State {
@@ -107,6 +109,7 @@ struct Embedder::State {
     description = std::move(what);
     options = how;
     pool_as(how.pooling, description);
+    require_sites(description, "--anchor " + how.anchor);
     encoder = &which;
     backend = &where;
     arena = std::make_unique<Arena>(where);
@@ -123,7 +126,7 @@ struct Embedder::State {
     const Segments segments = make_segments(context, batch.begins, batch.records, batch.positions);
     const View ids = context.upload(batch.ids);
     if (pooled == nullptr) {
-      return encoder->embed(context, ids, segments, description.config.pooling,
+      return encoder->embed(context, ids, segments, description.config.pooling.of_states(),
                             {batch.positions, description.coder.max_tokens()});
     }
     const Tensor hidden = (*encoder)(context, ids, segments);
@@ -152,6 +155,7 @@ Embedder Embedder::random(const ModelDescription& description, std::uint64_t see
                           const EmbedderOptions& options) {
   auto state = State::make(description, options);
   state->description.readout = nullptr;
+  state->description.config.pooling = state->description.config.pooling.of_states();
   state->own_parameters->initialise(seed);
   state->own_encoder->initialise(*state->own_parameters, seed);
   state->refresh();
@@ -214,22 +218,28 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
     before.rows = count;
     before.values.resize(index(count * before.cols));
     std::ptrdiff_t column = 0;
+    const auto pooled_row = [&](std::int64_t n) {
+      return readout == nullptr ? result.row(batch[index(n)]) : before.row(n);
+    };
     for (const Tensor& part : run(batch)) {
       vectors.resize(index(part.view.size()));
       state_->backend->download(vectors.data(), part.view);
       const std::int64_t width = part.view.size() / count;
       for (std::int64_t n = 0; n < count; ++n) {
-        const auto row = readout == nullptr ? result.row(batch[index(n)]) : before.row(n);
-        std::copy_n(vectors.data() + n * width, width, row.begin() + column);
+        std::copy_n(vectors.data() + n * width, width, pooled_row(n).begin() + column);
       }
       column += width;
     }
     arena.rewind();
-    if (readout != nullptr) {
-      parallel_for(count, [&](std::int64_t n, int) {
-        readout->apply(before.row(n), result.row(batch[index(n)]));
-      });
-    }
+    const bool sites = state_->description.config.pooling.sites;
+    parallel_for(sites || readout != nullptr ? count : 0, [&](std::int64_t n, int) {
+      const std::int32_t sequence = batch[index(n)];
+      if (sites) {
+        write_site_features(state_->description.coder, sequences[index(sequence)],
+                            pooled_row(n).subspan(index(column)));
+      }
+      if (readout != nullptr) readout->apply(before.row(n), result.row(sequence));
+    });
     done += static_cast<std::int64_t>(batch.size());
     if (progress) progress(done);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "nn/config.h"
 
+#include <string_view>
+
 #include "base/error.h"
 #include "nn/dropout_sites.h"
 #include "tokenizer/kmer_tokenizer.h"
@@ -8,6 +10,7 @@
 namespace barcodemae {
 namespace {
 
+constexpr std::string_view kSites = "+sites";
 constexpr int kMostWidth = 1 << 14;
 constexpr int kMostPositions = 2048;  // attention's longest sequence
 
@@ -49,6 +52,7 @@ const char* to_string(ObjectiveKind objective) {
 }
 
 std::string to_string(const Pooling& pooling) {
+  if (pooling.sites) return to_string(pooling.of_states()) + std::string(kSites);
   switch (pooling.kind) {
     case Pooling::kMean:
       return "mean";
@@ -63,6 +67,13 @@ std::string to_string(const Pooling& pooling) {
 }
 
 Pooling parse_pooling(const std::string& name) {
+  if (name.ends_with(kSites)) {
+    Pooling pooling = parse_pooling(name.substr(0, name.size() - kSites.size()));
+    if (!pooling.sites) {
+      pooling.sites = true;
+      return pooling;
+    }
+  }
   for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kBoth}) {
     if (name == to_string(pooling)) return pooling;
   }

@@ -51,18 +51,23 @@ struct Pooling {
       : kind(of_kind), segments(of_segments) {}
   Kind kind;
   int segments;  ///< of kSegments: ranges
+  /// After it, what the tokens say about each site (data/site_features.h), past the encoder.
+  bool sites = false;
 
-  /// Vectors of the encoder's width, side by side.
+  /// Without the sites: what is made of hidden states.
+  constexpr Pooling of_states() const { return {kind, segments}; }
+  /// Vectors of the encoder's width, side by side, the sites not counted.
   int parts() const { return kind == kSegments ? segments : kind == kBoth ? 2 : 1; }
   bool needs_cls() const { return kind == kCls || kind == kBoth; }
   bool operator==(const Pooling&) const = default;
 };
-/// "mean", "cls", "both", "segments:8".
+/// "mean", "cls", "both", "segments:8", "mean+sites".
 std::string to_string(const Pooling& pooling);
 /// Throws UserError for another word.
 Pooling parse_pooling(const std::string& name);
 /// What parse_pooling takes, for --help and messages.
-inline constexpr const char* kPoolingNames = "mean, cls, both, segments:N (N from 2 to 64)";
+inline constexpr const char* kPoolingNames =
+    "mean, cls, both, segments:N (N from 2 to 64), each of them with +sites";
 
 /// Targets spread over similar k-mers: the share of a k-mer at distance d falls with exp(−d).
 enum class SoftTargets {
@@ -129,7 +134,7 @@ struct ModelConfig {
   int all_kmers() const;  ///< with those with N, where these are tokens
   int first_kmer() const { return vocabulary - all_kmers(); }
   int predicted_kmers() const { return predict_n ? all_kmers() : kmers(); }
-  /// Of the vector that stands for a barcode.
+  /// Of what is made of hidden states: the vector that stands for a barcode, but for sites.
   int embedding_width() const { return encoder.width * pooling.parts(); }
   /// A 0, C 1, G 2, T 3 at a place of a k-mer; the first base is the most significant.
   int base_of_kmer(int kmer, int place) const { return kmer >> (2 * (k - 1 - place)) & 3; }

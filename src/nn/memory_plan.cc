@@ -100,7 +100,7 @@ std::size_t plan_embedding_memory(Backend& backend, const Encoder& encoder, DTyp
   Context context{backend, arena, nullptr, activation};
   arena.begin_measuring();
   const Segments segments = make_segments(context, packed.begins, packed.records, packed.positions);
-  encoder.embed(context, context.upload(packed.ids), segments, encoder.config().pooling,
+  encoder.embed(context, context.upload(packed.ids), segments, encoder.config().pooling.of_states(),
                 {packed.positions, encoder.config().max_positions});
   return with_margin(arena.end_measuring());
 }

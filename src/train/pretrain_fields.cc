@@ -95,8 +95,9 @@ class Table {
         [=](PretrainOptions& options, const std::string& text) {
           try {
             get(options) = parse_pooling(text);
+            if (get(options).sites) throw UserError("{}", text);
           } catch (const UserError&) {
-            reject(name, text, std::string("one of ") + kPoolingNames);
+            reject(name, text, "one of mean, cls, both, segments:N (N from 2 to 64)");
           }
         },
         [=](const PretrainOptions& options) -> nlohmann::json {

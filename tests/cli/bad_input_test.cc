@@ -270,6 +270,8 @@ TEST(BadWhitening, IsNamed) {
                  "--splits tset");
   expect_refused({"whiten", kModel, data, "--out", folder / ".", "--splits", "pretrain"},
                  "it is there already");
+  expect_refused({"whiten", kModel, data, "--out", folder / "white", "--within", "species"},
+                 "--within species: a rank above species");
   expect_refused({"whiten", "no-such-model", data, "--out", folder / "white"}, "no-such-model");
   EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
 }
@@ -356,6 +358,13 @@ TEST(BadTable, IsNamed) {
   expect_refused({"evaluate", "table", kModel, data, "--out", out, "--tasks", "species",
                   "--no-baselines", "--no-cache"},
                  "--train train: no record of this split");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--finetune-epochs", "2"},
+                 "--finetune-epochs: --tasks does not name finetune");
+  expect_refused(
+      {"evaluate", "table", kModel, data, "--out", out, "--tasks", "finetune", "--development"},
+      "--tasks finetune: a fine-tuning stops by val");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--tasks", "ward", "--lr", "1"},
+                 "--lr: there is no probe");
   expect_refused({"evaluate", "table", kModel, data, "--out", data}, "cannot make the folder");
 }
 

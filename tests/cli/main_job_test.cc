@@ -46,7 +46,8 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
                              "--json", json, "--report", folder / "report.html"});
   EXPECT_THAT(table.out, HasSubstr("aligned identity"));
   const auto rows = nlohmann::json::parse(read_text(json))["rows"];
-  ASSERT_EQ(rows.size(), 6u) << "model and random encoder, plain and centred; 6-mers; identity";
+  ASSERT_EQ(rows.size(), 7u)
+      << "model and random encoder, plain and centred; 6-mers; centred sites; identity";
   EXPECT_EQ(rows[0]["name"], "model");
   EXPECT_EQ(rows[2]["name"], "random-initialised encoder");
   for (const auto& row : rows) EXPECT_GT(row["accuracy"], 0.0) << row["name"];
@@ -59,10 +60,25 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   // All of it in one table, twice: the second time from the cells of the first.
   const std::string files = "file=" + (folder / "k.npy") + "," + (folder / "k.tsv") + "," +
                             (folder / "q.npy") + "," + (folder / "q.tsv");
-  const std::vector<std::string> words = {
-      "evaluate",       "table",      folder / "model", files, data,          "--out",
-      folder / "table", "--no-cache", "--epochs",       "2",   "--baselines", "random,kmer,aligned",
-      "--components",   "4",          "--quiet"};
+  const std::vector<std::string> words = {"evaluate",
+                                          "table",
+                                          folder / "model",
+                                          files,
+                                          data,
+                                          "--out",
+                                          folder / "table",
+                                          "--no-cache",
+                                          "--epochs",
+                                          "2",
+                                          "--baselines",
+                                          "random,kmer,sites,aligned",
+                                          "--components",
+                                          "4",
+                                          "--quiet",
+                                          "--tasks",
+                                          "unseen,species,linear,clustering,ward,cost,map,finetune",
+                                          "--finetune-epochs",
+                                          "1"};
   const Outcome first = run(words);
   EXPECT_EQ(first.out, read_text(folder / "table/table.txt"));
   const auto cells = nlohmann::json::parse(read_text(folder / "table/table.json"))["rows"];
@@ -74,6 +90,12 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_GT(cells[0]["cost"]["gflop_per_barcode"], 0.0);
   EXPECT_EQ(cells[2]["name"], "random-initialised encoder");
   EXPECT_GT(cells[2]["linear_accuracy"], 0.0);
+  EXPECT_GT(cells[0]["finetuned_accuracy"], 0.0);
+  EXPECT_GT(cells[0]["finetuned"]["train"], 0);
+  EXPECT_TRUE(cells[2].contains("finetuned_accuracy")) << "its architecture from scratch";
+  EXPECT_FALSE(cells[1].contains("finetuned_accuracy")) << "vectors cannot be trained further";
+  EXPECT_EQ(cells[4]["name"], "centred sites");
+  EXPECT_GT(cells[4]["linear_accuracy"], 0.5);
   EXPECT_THAT(read_text(folder / "table/report.html"), HasSubstr("class=\"dots c0\""));
   const std::string report = read_text(folder / "table/report.html");
   EXPECT_EQ(run(words).out, first.out) << "measured seconds too: nothing is measured again";
@@ -160,6 +182,26 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
   const Matrix white = embed("white", "model");
   ASSERT_EQ(white.cols, 20);
   EXPECT_EQ(embed("white", "mean").values, embed("model", "mean").values);
+
+  // What is known of the sites beside what the encoder says, and labels for the fit.
+  EXPECT_EQ(embed("model", "mean+sites").cols, 64 + 110 * 24);
+  const Outcome grouped =
+      run({"whiten", folder / "model", data, "--pooling", "mean+sites", "--within", "genus",
+           "--components", "20", "--precision", "f32", "--out", folder / "grouped"});
+  EXPECT_THAT(grouped.err, HasSubstr("mean+sites, from 2,704 to 20 numbers; fitted to"));
+  EXPECT_EQ(embed("grouped", "model").cols, 20);
+  EXPECT_EQ(embed("grouped", "mean").values, embed("model", "mean").values);
+  const auto knn = [&](const std::string& model) {
+    const std::string json = folder / "knn.json";
+    run({"evaluate", "knn", folder / model, data, "--no-cache", "--no-baselines", "--json", json});
+    return nlohmann::json::parse(read_text(json))["rows"][0]["accuracy"].get<double>();
+  };
+  EXPECT_GT(knn("grouped"), knn("white")) << "two steps of training, and hardly any labels needed";
+  EXPECT_EQ(run_barcodemae(
+                {"embed", folder / "grouped", data, "--anchor", "none", "--out", folder / "x.npy"})
+                .exit_code,
+            2)
+      << "there are no sites without marker coordinates";
 
   const Outcome info = run({"info", folder / "white", "--json"});
   const auto model = nlohmann::json::parse(info.out)["model"];

@@ -253,14 +253,16 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   EXPECT_THAT(own("format_version", 3), HasSubstr("format 3; barcodemae"));
   EXPECT_THAT(own("format_version", "1"),
               HasSubstr("\"barcodemae.format_version\" must be a whole number"));
-  EXPECT_THAT(
-      own("pooling", "max"),
-      HasSubstr("must be one of mean, cls, both, segments:N (N from 2 to 64), found \"max\""));
+  EXPECT_THAT(own("pooling", "max"),
+              HasSubstr(std::string("must be one of ") + kPoolingNames + ", found \"max\""));
   for (const char* pooling :
        {"segments:1", "segments:65", "segments:08", "segments:", "segments:8 "}) {
     EXPECT_THAT(own("pooling", pooling), HasSubstr(std::string("found \"") + pooling)) << pooling;
   }
   EXPECT_EQ(own("pooling", "segments:8"), "loaded");
+  EXPECT_THAT(own("pooling", "mean+sites+sites"), HasSubstr("found \"mean+sites+sites"));
+  EXPECT_THAT(own("pooling", "mean+sites"), HasSubstr("needs k-mers in marker coordinates"))
+      << "this model reads none";
   EXPECT_THAT(own("head", nullptr), HasSubstr("\"barcodemae.head\" must be a string"));
   EXPECT_THAT(own("anchored", true), HasSubstr("marker.json: missing"));
   EXPECT_THAT(bert("barcodemae", Json()), HasSubstr("expected a model made by barcodemae"));

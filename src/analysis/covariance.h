@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <Eigen/Core>
+#include <vector>
+
+#include "formats/npy.h"
+
+namespace barcodemae {
+
+/// Of the columns of `vectors` [rows ≥ 2, n] about `means` [n], divided by rows − 1; both
+/// triangles. Sums are in double precision and the same for any number of threads.
+Eigen::MatrixXd covariance_of(const Matrix& vectors, const std::vector<double>& means);
+
+/// exp of the entropy of the shares of variances (analysis/representation.h); 0 when none is
+/// positive.
+double effective_rank_of(const std::vector<double>& variances);
+
+}  // namespace barcodemae
