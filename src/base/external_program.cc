@@ -63,6 +63,7 @@ ProgramOutcome run_program(const fs::path& program, const std::vector<std::strin
   std::vector<std::string> texts = {program.string()};
   texts.insert(texts.end(), arguments.begin(), arguments.end());
   std::vector<char*> words;
+  words.reserve(texts.size() + 1);
   for (std::string& text : texts) words.push_back(text.data());
   words.push_back(nullptr);
   const std::string own = (folder / program.filename()).string();

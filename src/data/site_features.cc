@@ -43,7 +43,7 @@ void write_site_features(const SequenceCoder& coder, const TokenSequence& tokens
       if (site >= coder.profile->length()) break;
       const auto& frequencies = coder.profile->frequencies()[static_cast<std::size_t>(site)];
       const auto numbers =
-          features.subspan(static_cast<std::size_t>((place * k + i) * kBases), kBases);
+          features.subspan(kBases * static_cast<std::size_t>(place * k + i), kBases);
       for (std::size_t base = 0; base < kBases; ++base) numbers[base] = -frequencies[base];
       numbers[static_cast<std::size_t>(kmer >> (2 * (k - 1 - i)) & 3)] += 1;
     }

@@ -265,6 +265,7 @@ class TableMaker {
     std::unordered_map<std::int32_t, std::int64_t> counts;
     for (const std::int32_t label : sample.labels) ++counts[label];
     std::vector<std::pair<std::int64_t, std::string>> order;
+    order.reserve(counts.size());
     for (const auto& [label, count] : counts) {
       order.emplace_back(-count, data.label_name(options_.map_rank, label));
     }

@@ -196,6 +196,7 @@ class EmbeddingsEntry : public TableEntry {
     }
     require_labels(files, ids);
     std::vector<std::int64_t> records;
+    records.reserve(ids.size());
     for (const std::string& id : ids) records.push_back(records_.at(id));
     store_.add(records, std::move(vectors));
     fingerprints_ += " " + fingerprint_file(files.vectors) + " " + fingerprint_file(files.labels);

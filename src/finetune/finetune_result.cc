@@ -50,6 +50,7 @@ std::vector<FinetuneEpoch> read_epochs(const std::filesystem::path& metrics_file
     }
   }
   std::vector<FinetuneEpoch> list;
+  list.reserve(epochs.size());
   for (const auto& [step, epoch] : epochs) list.push_back(epoch);
   return list;
 }

@@ -24,6 +24,7 @@ constexpr std::int64_t kAskedAtATime = 256;  // records between two looks at `st
 
 std::vector<std::int32_t> FinetuneSides::classes_of(const std::vector<std::int32_t>& labels) const {
   std::vector<std::int32_t> found;
+  found.reserve(labels.size());
   for (const std::int32_t label : labels) {
     found.push_back(class_of_label[static_cast<std::size_t>(label)]);
   }
