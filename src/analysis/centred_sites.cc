@@ -22,10 +22,8 @@ RowSource centred_site_rows(const Dataset& data, std::span<const std::int64_t> r
               const std::int64_t record = records[static_cast<std::size_t>(first++)];
               visit_sites(data, record, profile.length(), [&](std::int64_t site, std::size_t base) {
                 const auto place = static_cast<std::size_t>(site);
-                const std::span<float> numbers = row.subspan(kBases * place, kBases);
-                const auto& frequencies = profile.frequencies()[place];
-                for (std::size_t b = 0; b < kBases; ++b) numbers[b] = -frequencies[b];
-                numbers[base] += 1;
+                write_centred(row.subspan(kBases * place).first<kBases>(), base,
+                              profile.frequencies()[place]);
               });
             }
           }};

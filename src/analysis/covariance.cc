@@ -50,6 +50,12 @@ Eigen::MatrixXd covariance_of(const Matrix& vectors, const std::vector<double>& 
   return covariance;
 }
 
+double sign_of(const Eigen::VectorXd& direction) {
+  Eigen::Index largest = 0;
+  direction.cwiseAbs().maxCoeff(&largest);
+  return direction[largest] < 0 ? -1 : 1;
+}
+
 double effective_rank_of(const std::vector<double>& variances) {
   double total = 0, entropy = 0;
   for (const double variance : variances) total += std::max(0.0, variance);

@@ -16,4 +16,8 @@ Eigen::MatrixXd covariance_of(const Matrix& vectors, const std::vector<double>& 
 /// positive.
 double effective_rank_of(const std::vector<double>& variances);
 
+/// −1 when the entry of largest magnitude (the first of equals) is negative, else 1: what settles
+/// the sign of an eigenvector.
+double sign_of(const Eigen::VectorXd& direction);
+
 }  // namespace barcodemae

@@ -18,8 +18,6 @@
 namespace barcodemae {
 namespace {
 
-constexpr int kMostComponents = 512;  // unless asked for
-
 using MatrixXd = Eigen::MatrixXd;
 
 /// Rows of the same label averaged, in the order in which labels first come; `owner` [rows] is
@@ -135,9 +133,7 @@ GroupReadout fit_group_readout(const Matrix& vectors, std::span<const std::int32
   std::vector<double> ratios;
   for (int i = 0; i < components; ++i) {
     const auto direction = directions.col(i);
-    Eigen::Index largest = 0;
-    direction.cwiseAbs().maxCoeff(&largest);
-    const double sign = direction[largest] < 0 ? -1 : 1;
+    const double sign = sign_of(direction);
     for (const double value : direction) matrix.values.push_back(static_cast<float>(sign * value));
     ratios.push_back(solver.eigenvalues()[vectors.cols - 1 - i]);
   }

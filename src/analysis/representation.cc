@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "analysis/covariance.h"
 #include "analysis/nearest.h"
 #include "base/error.h"
 #include "base/threads.h"
@@ -46,15 +47,7 @@ double effective_rank(const Matrix& matrix) {
   if (!mapped.allFinite()) return std::numeric_limits<double>::quiet_NaN();
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(mapped, Eigen::EigenvaluesOnly);
   BARCODEMAE_CHECK(solver.info() == Eigen::Success, "no eigenvalues of {} dimensions", n);
-  double total = 0;
-  for (const double value : solver.eigenvalues()) total += std::max(0.0, value);
-  if (total <= 0) return 0;
-  double entropy = 0;
-  for (const double value : solver.eigenvalues()) {
-    const double share = std::max(0.0, value) / total;
-    if (share > 0) entropy -= share * std::log(share);
-  }
-  return std::exp(entropy);
+  return effective_rank_of({solver.eigenvalues().begin(), solver.eigenvalues().end()});
 }
 
 double mean_pairwise_cosine(const Matrix& matrix) {

@@ -14,8 +14,6 @@
 namespace barcodemae {
 namespace {
 
-constexpr int kMostComponents = 512;  // unless asked for
-
 using MatrixXd = Eigen::MatrixXd;
 
 /// How many components are kept.
@@ -71,9 +69,7 @@ Whitening fit_whitening(const Matrix& vectors, const WhiteningOptions& options) 
   for (int i = 0; i < components; ++i) {
     const double variance = variances[static_cast<std::size_t>(i)] + added;
     const auto direction = solver.eigenvectors().col(vectors.cols - 1 - i);
-    Eigen::Index largest = 0;
-    direction.cwiseAbs().maxCoeff(&largest);
-    const double scale = (direction[largest] < 0 ? -1 : 1) / std::sqrt(variance);
+    const double scale = sign_of(direction) / std::sqrt(variance);
     for (const double value : direction) {
       matrix.values.push_back(static_cast<float>(value * scale));
     }

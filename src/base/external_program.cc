@@ -10,23 +10,17 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file_content.h"
 
 namespace barcodemae {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr int kCannotStart = 127;  // a shell's word for it
-
-std::string read_all(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// In the child: only calls that are safe between fork and exec.
 [[noreturn]] void become(char* const* words, const char* folder, const char* out, const char* err) {
@@ -76,8 +70,8 @@ ProgramOutcome run_program(const fs::path& program, const std::vector<std::strin
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_all(out),
-          read_all(err)};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          file_content(out).value_or(""), file_content(err).value_or("")};
 }
 
 WorkingFolder::WorkingFolder() {

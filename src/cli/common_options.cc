@@ -92,14 +92,9 @@ void add_pooling_option(CLI::App& command, std::string& pooling) {
       ->type_name("model|mean|cls|both|segments:N[+sites]")
       ->check(CLI::Validator(
           [](std::string& text) -> std::string {
-            if (text == "model") return "";
-            try {
-              parse_pooling(text);
-              return "";
-            } catch (const UserError&) {
-              return fmt::format("'{}' is no value for it: one of model, {} is expected", text,
-                                 kPoolingNames);
-            }
+            if (text == "model" || parse_pooling(text)) return "";
+            return fmt::format("'{}' is no value for it: one of model, {} is expected", text,
+                               kPoolingNames);
           },
           ""))
       ->capture_default_str();

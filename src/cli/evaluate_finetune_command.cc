@@ -22,9 +22,10 @@ struct FinetuneCommandOptions : EvaluationOptions {
 };
 
 Report report_of(const FinetuneResult& result) {
-  Report report(fmt::format("{} by fine-tuning", to_string(result.rank)),
-                fmt::format("trained on {} ({}), {} classes; tested on {} ({})", result.train_count,
-                            result.train, result.classes, result.test_count, result.test));
+  Report report(
+      fmt::format("{} by fine-tuning", to_string(result.options.rank)),
+      fmt::format("trained on {} ({}), {} classes; tested on {} ({})", result.train_count,
+                  result.options.train, result.classes, result.test_count, result.options.test));
   const auto percent = [](double value) { return fmt::format("{:.2f}", 100 * value); };
   Table table;
   table.columns = {"Model",         "Accuracy %", "Balanced %", "Macro F1 %",

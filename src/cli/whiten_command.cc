@@ -76,9 +76,9 @@ std::optional<Rank> grouping_rank(const WhitenCommandOptions& options) {
 
 /// The records to fit to, in file order.
 std::vector<std::int64_t> choose_records(const EvaluationData& evaluation,
-                                         const WhitenCommandOptions& options) {
+                                         const WhitenCommandOptions& options,
+                                         const std::optional<Rank>& rank) {
   const std::vector<std::string> splits = evaluation.splits(options.splits, "--splits");
-  const std::optional<Rank> rank = grouping_rank(options);
   std::vector<std::int64_t> records = rank ? evaluation.labelled(splits, *rank, "--splits").records
                                            : evaluation.with_tokens(splits);
   if (static_cast<std::int64_t>(records.size()) > options.records) {
@@ -122,9 +122,8 @@ Fitted whitened(const Matrix& vectors, const WhitenCommandOptions& options) {
 
 /// Species (or, without one, the record by itself) within groups of a rank.
 Fitted discriminating(const Matrix& vectors, const std::vector<std::int64_t>& records,
-                      const Dataset& data, const ModelDescription& description,
+                      const Dataset& data, const ModelDescription& description, Rank rank,
                       const WhitenCommandOptions& options) {
-  const Rank rank = *grouping_rank(options);
   std::vector<std::int32_t> classes, groups;
   std::int32_t alone = data.label_count(Rank::kSpecies);
   for (const std::int64_t record : records) {
@@ -155,7 +154,7 @@ Fitted discriminating(const Matrix& vectors, const std::vector<std::int64_t>& re
 
 void run(const WhitenCommandOptions& options) {
   const fs::path directory = find_model(options.model);
-  grouping_rank(options);  // refused before any work
+  const std::optional<Rank> rank = grouping_rank(options);
   std::error_code ignored;
   if (fs::exists(options.out, ignored)) {
     throw UserError("--out {}: it is there already\nGive the name of a new folder.", options.out);
@@ -170,14 +169,14 @@ void run(const WhitenCommandOptions& options) {
   features.marker_code = options.marker_code;
   features.pooling = pooling;
   EvaluationData evaluation(directory, options.data, features, alone);
-  const std::vector<std::int64_t> records = choose_records(evaluation, options);
+  const std::vector<std::int64_t> records = choose_records(evaluation, options, rank);
   const Matrix vectors =
       Embedder::load(directory,
                      {.precision = precision, .device = options.compute.device, .pooling = pooling})
           .embed(evaluation.data(), records, fmt::format("embedding split {}", options.splits));
-  const Fitted fitted = options.within.empty() ? whitened(vectors, options)
-                                               : discriminating(vectors, records, evaluation.data(),
-                                                                description, options);
+  const Fitted fitted =
+      rank ? discriminating(vectors, records, evaluation.data(), description, *rank, options)
+           : whitened(vectors, options);
   description.readout = fitted.readout;
   nlohmann::ordered_json facts = {{"data_fingerprint", evaluation.data().fingerprint()},
                                   {"splits", options.splits},

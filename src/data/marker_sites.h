@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,6 +26,13 @@ void visit_sites(const Dataset& data, std::int64_t record, int sites, const Visi
     const std::size_t base = std::string_view("ACGT").find(sequence[i]);
     if (base != std::string_view::npos) visit(site, base);
   }
+}
+
+/// Which of A, C, G, T a base is, less how frequent each is there: 1 − f of its own, −f of others.
+inline void write_centred(std::span<float, 4> numbers, std::size_t base,
+                          const std::array<float, 4>& frequencies) {
+  for (std::size_t b = 0; b < numbers.size(); ++b) numbers[b] = -frequencies[b];
+  numbers[base] += 1;
 }
 
 }  // namespace barcodemae

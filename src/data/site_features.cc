@@ -5,11 +5,12 @@
 #include <cstddef>
 
 #include "base/error.h"
+#include "data/marker_sites.h"
 
 namespace barcodemae {
 namespace {
 
-constexpr int kBases = 4;
+constexpr std::size_t kBases = 4;
 
 /// Places of k-mers, [CLS] not among them.
 int places(const KmerTokenizer& tokenizer) {
@@ -22,7 +23,7 @@ bool has_site_features(const SequenceCoder& coder) { return coder.profile && !co
 
 int site_feature_count(const SequenceCoder& coder) {
   if (!has_site_features(coder)) return 0;
-  return places(coder.tokenizer) * coder.tokenizer.vocabulary().k * kBases;
+  return places(coder.tokenizer) * coder.tokenizer.vocabulary().k * static_cast<int>(kBases);
 }
 
 void write_site_features(const SequenceCoder& coder, const TokenSequence& tokens,
@@ -41,11 +42,10 @@ void write_site_features(const SequenceCoder& coder, const TokenSequence& tokens
     for (int i = 0; i < k; ++i) {
       const int site = coder.profile->codon_start() + place * coder.tokenizer.stride() + i;
       if (site >= coder.profile->length()) break;
-      const auto& frequencies = coder.profile->frequencies()[static_cast<std::size_t>(site)];
-      const auto numbers =
-          features.subspan(kBases * static_cast<std::size_t>(place * k + i), kBases);
-      for (std::size_t base = 0; base < kBases; ++base) numbers[base] = -frequencies[base];
-      numbers[static_cast<std::size_t>(kmer >> (2 * (k - 1 - i)) & 3)] += 1;
+      const auto numbers = features.subspan(kBases * static_cast<std::size_t>(place * k + i));
+      write_centred(numbers.first<kBases>(),
+                    static_cast<std::size_t>(kmer >> (2 * (k - 1 - i)) & 3),
+                    coder.profile->frequencies()[static_cast<std::size_t>(site)]);
     }
   }
 }

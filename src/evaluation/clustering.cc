@@ -15,15 +15,12 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/progress.h"
+#include "base/stopwatch.h"
 
 namespace barcodemae {
 namespace {
 
 constexpr std::int64_t kBaselineColumns = std::int64_t{1} << (2 * kBaselineKmer);
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::int64_t count_labels(std::vector<std::int32_t> labels) {
   std::sort(labels.begin(), labels.end());

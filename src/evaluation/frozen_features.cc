@@ -145,6 +145,13 @@ std::vector<std::int64_t> EvaluationData::with_tokens(
   return found;
 }
 
+std::string weights_identity(const std::filesystem::path& model,
+                             std::optional<std::uint64_t> seed) {
+  if (!seed) return model_fingerprint(model);
+  return fmt::format("random {} {} {}", *seed, fingerprint_file(model / "config.json"),
+                     fingerprint_file(model / "tokenizer.json"));
+}
+
 FrozenEncoder EvaluationData::encoder(std::string name, const std::string& weights,
                                       DType precision) const {
   BARCODEMAE_CHECK(!model_.empty(), "an encoder of no model");
@@ -160,12 +167,11 @@ FrozenEncoder EvaluationData::encoder(std::string name, const std::string& weigh
 }
 
 FrozenEncoder EvaluationData::trained(DType precision) const {
-  std::string name = model_.filename().empty() ? model_.parent_path().filename().string()
-                                               : model_.filename().string();
+  std::string name = model_name(model_);
   // What a precision costs is seen beside the same model in float32.
   if (precision != options_.precision) name += fmt::format(", {}", to_string(precision));
   if (options_.pooling != "model") name += ", " + options_.pooling;
-  FrozenEncoder made = encoder(std::move(name), model_fingerprint(model_), precision);
+  FrozenEncoder made = encoder(std::move(name), weights_identity(model_, std::nullopt), precision);
   const EmbedderOptions embedder{.precision = precision,
                                  .device = options_.device,
                                  .anchor = options_.anchor,
@@ -176,10 +182,7 @@ FrozenEncoder EvaluationData::trained(DType precision) const {
 
 FrozenEncoder EvaluationData::untrained(std::uint64_t seed) const {
   FrozenEncoder made =
-      encoder("random-initialised encoder",
-              fmt::format("random {} {} {}", seed, fingerprint_file(model_ / "config.json"),
-                          fingerprint_file(model_ / "tokenizer.json")),
-              options_.precision);
+      encoder("random-initialised encoder", weights_identity(model_, seed), options_.precision);
   const EmbedderOptions embedder{.precision = options_.precision,
                                  .device = options_.device,
                                  .anchor = options_.anchor,

@@ -119,4 +119,8 @@ class EvaluationData {
   std::string data_name_, reading_;
 };
 
+/// What vectors of a model directory follow from, apart from how they are read: its content or,
+/// with a seed, its architecture and the weights that training begins with.
+std::string weights_identity(const std::filesystem::path& model, std::optional<std::uint64_t> seed);
+
 }  // namespace barcodemae

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/stopwatch.h"
 #include "evaluation/class_table.h"
 #include "evaluation/questions.h"
 #include "evaluation/scores_json.h"
@@ -49,7 +50,7 @@ LinearRow probed_row(const std::string& name, const LinearOptions& options, cons
     row.epochs = probe.epochs();
     predicted = probe.predict(test);
   }
-  row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  row.seconds = seconds_since(start);
   row.scores = score_predictions(labels.test, predicted, known_labels(labels.train, classes));
   return row;
 }

@@ -15,6 +15,7 @@
 #include "base/fingerprint.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/stopwatch.h"
 #include "base/threads.h"
 #include "data/splits.h"
 #include "evaluation/class_table.h"
@@ -26,10 +27,6 @@ namespace barcodemae {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Fills one row after the other.
 class TableMaker {

@@ -3,12 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_content.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
 #include "communication/collectives.h"
@@ -150,11 +149,9 @@ bool CellStore::found(const std::string& task, const std::string& identity,
   bool taken = false;
   if (communicator_.rank() == 0) {
     const fs::path path = file(task, identity);
-    std::ifstream stream(path, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (stream.is_open()) {
+    if (const std::optional<std::string> text = file_content(path)) {
       try {
-        const ordered_json json = ordered_json::parse(text);
+        const ordered_json json = ordered_json::parse(*text);
         if (json.at("format_version").get<int>() > kFormatVersion) {
           throw UserError("of a newer version of this program");
         }

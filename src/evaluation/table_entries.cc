@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "base/stopwatch.h"
 #include "data/anchor.h"
 #include "evaluation/sequence_search.h"
 #include "nn/flops.h"
@@ -64,14 +65,7 @@ class EncoderEntry : public TableEntry {
         seed_(seed) {}
 
   std::string identity() override {
-    const std::filesystem::path& model = reading().model();
-    std::string text;
-    if (seed_) {
-      text = fmt::format("random {} {} {}", *seed_, fingerprint_file(model / "config.json"),
-                         fingerprint_file(model / "tokenizer.json"));
-    } else {
-      text = "model " + model_fingerprint(model);
-    }
+    std::string text = (seed_ ? "" : "model ") + weights_identity(reading().model(), seed_);
     const FeatureOptions& options = reading().options();
     text += fmt::format(" precision {} device {}", to_string(options.precision), options.device);
     if (options.pooling != "model") text += " pooling " + options.pooling;
@@ -120,8 +114,7 @@ class EncoderEntry : public TableEntry {
     for (int pass = 0; pass < kPasses && spent < kLongEnough; ++pass) {
       const auto start = std::chrono::steady_clock::now();
       embedder.embed(data, sample);
-      const double seconds =
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      const double seconds = seconds_since(start);
       spent += seconds;
       cell.seconds = std::min(cell.seconds, seconds / count);
     }

@@ -21,11 +21,6 @@ std::vector<std::string> split_at_commas(const std::string& text) {
   }
 }
 
-std::string last_name(const fs::path& path) {
-  return path.filename().empty() ? path.parent_path().filename().string()
-                                 : path.filename().string();
-}
-
 TableSource parse(const std::string& text) {
   TableSource source;
   const std::size_t equals = text.find('=');
@@ -39,7 +34,7 @@ TableSource parse(const std::string& text) {
   }
   if (what.find(".npy") == std::string::npos || fs::is_directory(what)) {
     source.model = find_model(what);
-    if (source.name.empty()) source.name = last_name(source.model);
+    if (source.name.empty()) source.name = model_name(source.model);
     return source;
   }
   const std::vector<std::string> files = split_at_commas(what);

@@ -75,28 +75,28 @@ std::string FinetuneResult::class_table() const {
 std::string FinetuneResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "finetune";
-  json["rank"] = to_string(rank);
-  json["train"] = train;
-  json["val"] = val;
-  json["test"] = test;
+  json["rank"] = to_string(options.rank);
+  json["train"] = options.train;
+  json["val"] = options.val;
+  json["test"] = options.test;
   json["train_count"] = train_count;
   json["val_count"] = val_count;
   json["test_count"] = test_count;
   json["classes"] = classes;
   json["left_out"] = left_out;
   json["val_label_not_trained_on"] = val_unknown;
-  json["from_scratch"] = from_scratch;
-  json["encoder_lr_factor"] = encoder_lr_factor;
-  json["frozen_epochs"] = frozen_epochs;
-  json["batch"] = batch;
-  json["most_epochs"] = most_epochs;
-  json["patience"] = patience;
-  json["seed"] = seed;
+  json["from_scratch"] = options.from_scratch;
+  json["encoder_lr_factor"] = options.encoder_lr_factor;
+  json["frozen_epochs"] = options.frozen_epochs;
+  json["batch"] = options.batch;
+  json["most_epochs"] = options.epochs;
+  json["patience"] = options.patience;
+  json["seed"] = options.seed;
   nlohmann::ordered_json row;
   row["name"] = name;
   add_scores(row, scores);
   row["val_accuracy"] = validation_accuracy;
-  row["learning_rate"] = lr;
+  row["learning_rate"] = options.lr;
   row["epoch"] = best_epoch;
   row["seconds"] = seconds;
   row["epochs"] = nlohmann::ordered_json::array();
@@ -112,12 +112,13 @@ std::string FinetuneResult::to_json() const {
 }
 
 std::string FinetuneResult::to_text() const {
-  std::string text = fmt::format(
-      "{} by fine-tuning: trained on {} ({}, {} classes), tested on {} ({})\n", to_string(rank),
-      format_count(train_count), train, format_count(classes), format_count(test_count), test);
+  std::string text =
+      fmt::format("{} by fine-tuning: trained on {} ({}, {} classes), tested on {} ({})\n",
+                  to_string(options.rank), format_count(train_count), options.train,
+                  format_count(classes), format_count(test_count), options.test);
   text +=
       fmt::format("{} epochs, chosen on {} ({}), {} of which have a label that is not trained on\n",
-                  epochs.size(), format_count(val_count), val, format_count(val_unknown));
+                  epochs.size(), format_count(val_count), options.val, format_count(val_unknown));
   text +=
       fmt::format("{} test records have a label that is not trained on; they count as wrong\n\n",
                   format_count(scores.unreachable));

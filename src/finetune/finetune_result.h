@@ -8,6 +8,7 @@
 
 #include "analysis/classification.h"
 #include "evaluation/still_right.h"
+#include "finetune/finetune_options.h"
 #include "report/report.h"
 #include "sequence/record.h"
 
@@ -28,16 +29,10 @@ void add_curves(Report& report, const std::vector<FinetuneEpoch>& epochs);
 
 struct FinetuneResult {
   std::string name;  ///< of the model it began with
-  Rank rank = Rank::kSpecies;
-  std::string train, val, test;
+  FinetuneOptions options;
   std::int64_t train_count = 0, val_count = 0, test_count = 0, classes = 0;
   std::int64_t left_out = 0;     ///< records of these splits without a label, or without a token
   std::int64_t val_unknown = 0;  ///< of val_count: of a class that is not trained on
-  bool from_scratch = false;
-  double lr = 0, encoder_lr_factor = 0;
-  int frozen_epochs = 0, most_epochs = 0, patience = 0;
-  std::int64_t batch = 0;
-  std::uint64_t seed = 0;
 
   ClassificationScores scores;    ///< on `test`
   std::vector<StillRight> wrong;  ///< what wrong answers still get right

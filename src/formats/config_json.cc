@@ -44,12 +44,9 @@ int choice(const JsonReader& object, const char* key, const std::vector<std::str
 }
 
 Pooling read_pooling(const JsonReader& object) {
-  const std::string name = object.text("pooling");
-  try {
-    return parse_pooling(name);
-  } catch (const UserError&) {
-    object.fail("pooling", std::string("one of ") + kPoolingNames);
-  }
+  const std::optional<Pooling> pooling = parse_pooling(object.text("pooling"));
+  if (!pooling) object.fail("pooling", std::string("one of ") + kPoolingNames);
+  return *pooling;
 }
 
 /// Ranges here keep numbers in their types; validate() then decides what a model can be.

@@ -84,6 +84,10 @@ fs::path find_model(const std::string& model) {
                                 : fmt::format("{}", fmt::join(names, ", ")));
 }
 
+std::string model_name(const fs::path& directory) {
+  return (directory.filename().empty() ? directory.parent_path() : directory).filename().string();
+}
+
 int ModelDescription::pooled_width() const {
   return config.embedding_width() + (config.pooling.sites ? site_feature_count(coder) : 0);
 }

@@ -44,6 +44,9 @@ inline constexpr int kModelFormatVersion = 2;
 /// listing the known names.
 std::filesystem::path find_model(const std::string& model);
 
+/// What a model is called in tables: its folder's name.
+std::string model_name(const std::filesystem::path& directory);
+
 /// Throws UserError (file, what was expected, what to do) on anything missing or malformed.
 ModelDescription read_model_description(const std::filesystem::path& directory);
 

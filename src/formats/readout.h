@@ -11,6 +11,9 @@
 
 namespace barcodemae {
 
+/// Of a readout for which nobody asked for a number of its own.
+inline constexpr int kMostComponents = 512;
+
 /// An affine map of pooled vectors: x → matrix · (x − mean).
 class Readout {
  public:

@@ -76,7 +76,9 @@ struct PooledRows {
 
 void pool_as(const std::string& pooling, ModelDescription& description) {
   if (pooling == "model") return;
-  description.config.pooling = parse_pooling(pooling);
+  const std::optional<Pooling> known = parse_pooling(pooling);
+  if (!known) throw UserError("pooling '{}': expected one of {}", pooling, kPoolingNames);
+  description.config.pooling = *known;
   description.readout = nullptr;
   validate(description.config);
   require_sites(description, "--pooling " + pooling);

@@ -66,13 +66,12 @@ std::string to_string(const Pooling& pooling) {
   return "";
 }
 
-Pooling parse_pooling(const std::string& name) {
+std::optional<Pooling> parse_pooling(const std::string& name) {
   if (name.ends_with(kSites)) {
-    Pooling pooling = parse_pooling(name.substr(0, name.size() - kSites.size()));
-    if (!pooling.sites) {
-      pooling.sites = true;
-      return pooling;
-    }
+    std::optional<Pooling> pooling = parse_pooling(name.substr(0, name.size() - kSites.size()));
+    if (!pooling || pooling->sites) return std::nullopt;
+    pooling->sites = true;
+    return pooling;
   }
   for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kBoth}) {
     if (name == to_string(pooling)) return pooling;
@@ -81,7 +80,7 @@ Pooling parse_pooling(const std::string& name) {
     const Pooling pooling(Pooling::kSegments, n);
     if (name == to_string(pooling)) return pooling;
   }
-  throw UserError("pooling '{}': expected one of {}", name, kPoolingNames);
+  return std::nullopt;
 }
 
 const char* to_string(AuxiliaryKind kind) {

@@ -2,6 +2,7 @@
 // The shape of a model: what config.json says, and nothing about its training.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,8 +64,8 @@ struct Pooling {
 };
 /// "mean", "cls", "both", "segments:8", "mean+sites".
 std::string to_string(const Pooling& pooling);
-/// Throws UserError for another word.
-Pooling parse_pooling(const std::string& name);
+/// nullopt for another word.
+std::optional<Pooling> parse_pooling(const std::string& name);
 /// What parse_pooling takes, for --help and messages.
 inline constexpr const char* kPoolingNames =
     "mean, cls, both, segments:N (N from 2 to 64), each of them with +sites";

@@ -93,12 +93,11 @@ class Table {
     return add(
         name, "mean|cls|both|segments:N", help,
         [=](PretrainOptions& options, const std::string& text) {
-          try {
-            get(options) = parse_pooling(text);
-            if (get(options).sites) throw UserError("{}", text);
-          } catch (const UserError&) {
+          const std::optional<Pooling> pooling = parse_pooling(text);
+          if (!pooling || pooling->sites) {  // sites are of finished models
             reject(name, text, "one of mean, cls, both, segments:N (N from 2 to 64)");
           }
+          get(options) = *pooling;
         },
         [=](const PretrainOptions& options) -> nlohmann::json {
           return to_string(get(const_cast<PretrainOptions&>(options)));

@@ -8,17 +8,10 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "base/stopwatch.h"
 #include "communication/collectives.h"
 
 namespace barcodemae {
-namespace {
-
-double seconds_between(std::chrono::steady_clock::time_point begin,
-                       std::chrono::steady_clock::time_point end) {
-  return std::chrono::duration<double>(end - begin).count();
-}
-
-}  // namespace
 
 nlohmann::json mean_or_null(double sum, double count) {
   return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
@@ -82,9 +75,7 @@ void Trainer::load_checkpoint() {
   log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
 }
 
-double Trainer::seconds() const {
-  return state_.seconds + seconds_between(sitting_began_, Clock::now());
-}
+double Trainer::seconds() const { return state_.seconds + seconds_since(sitting_began_); }
 
 bool Trainer::validation_due() const {
   if (state_.validated_step >= state_.step) return false;
@@ -106,8 +97,7 @@ bool Trainer::run(const StopRequest& stop) {
       return true;
     }
     // What one process sees, a signal or its clock, all of them do.
-    const bool due =
-        seconds_between(checkpointed_, Clock::now()) >= 60 * options_.checkpoint_minutes;
+    const bool due = seconds_since(checkpointed_) >= 60 * options_.checkpoint_minutes;
     double votes[] = {stop(state_.step) ? 1.0 : 0.0, due ? 1.0 : 0.0};
     communicator_.sum(votes);
     if (votes[0] > 0) break;

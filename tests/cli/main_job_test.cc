@@ -15,14 +15,16 @@ namespace {
 
 using testing::HasSubstr;
 
+/// Runs a command that is to succeed.
+Outcome run(const std::vector<std::string>& arguments) {
+  const Outcome outcome = run_barcodemae(arguments);
+  EXPECT_EQ(outcome.exit_code, 0) << arguments[0] << "\n" << outcome.err;
+  return outcome;
+}
+
 TEST(MainJob, FromSimulatedBarcodesToATable) {
   const ScratchFolder folder;
   const std::string data = folder / "data.csv.zst";
-  const auto run = [](const std::vector<std::string>& arguments) {
-    const Outcome outcome = run_barcodemae(arguments);
-    EXPECT_EQ(outcome.exit_code, 0) << arguments[0] << "\n" << outcome.err;
-    return outcome;
-  };
   run({"simulate", "--records", "1500", "--seed", "3", "--out", data});
   run({"pretrain", data, "--out", folder / "model", "--preset", "tiny", "--steps", "6", "--seed",
        "2"});
@@ -144,11 +146,6 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
 TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
   const ScratchFolder folder;
   const std::string data = folder / "data.csv.zst";
-  const auto run = [](const std::vector<std::string>& arguments) {
-    const Outcome outcome = run_barcodemae(arguments);
-    EXPECT_EQ(outcome.exit_code, 0) << arguments[0] << "\n" << outcome.err;
-    return outcome;
-  };
   run({"simulate", "--records", "600", "--seed", "3", "--out", data});
   run({"pretrain", data, "--out", folder / "model", "--preset", "tiny", "--steps", "2", "--pooling",
        "segments:3"});

@@ -21,6 +21,7 @@
 #include "process_threads.h"
 #include "sequence/writer.h"
 #include "temporary_folder.h"
+#include "timeless_metrics.h"
 
 namespace barcodemae {
 namespace {
@@ -118,17 +119,6 @@ class FinetuneTest : public testing::Test {
     return "not refused";
   }
 
-  std::string timeless_metrics(const std::string& out) {
-    std::istringstream lines(read_file(folder_ / (out + "/metrics.jsonl")));
-    std::string result;
-    for (std::string text; std::getline(lines, text);) {
-      nlohmann::json line = nlohmann::json::parse(text);
-      line.erase("seconds");
-      line.erase("barcodes_per_s");
-      result += line.dump() + "\n";
-    }
-    return result;
-  }
   static nlohmann::json timeless(const FinetuneResult& result) {
     nlohmann::json json = nlohmann::json::parse(result.to_json());
     json["rows"][0].erase("seconds");
@@ -142,7 +132,7 @@ class FinetuneTest : public testing::Test {
       EXPECT_FALSE(expected.empty()) << file;
       EXPECT_TRUE(expected == read_file(folder_ / (b + "/" + file))) << file << " differs";
     }
-    EXPECT_EQ(timeless_metrics(a), timeless_metrics(b));
+    EXPECT_EQ(timeless_metrics(folder_ / a), timeless_metrics(folder_ / b));
   }
 
   std::filesystem::path model() const { return folder_ / "model"; }

@@ -15,21 +15,6 @@
 namespace barcodemae {
 namespace {
 
-double largest(const std::vector<float>& values) {
-  double most = 0;
-  for (const float value : values) most = std::max(most, std::abs(double{value}));
-  return most;
-}
-
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double most = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    most = std::max(most, std::abs(double{a[i]} - double{b[i]}));
-  }
-  return most;
-}
-
 class ClassifierTest : public testing::TestWithParam<std::string> {
  protected:
   ClassifierTest()

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "golden.h"
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace barcodemae {
@@ -57,6 +61,22 @@ void Golden::load_weights(Parameters& parameters) const {
   for (const auto& [name, rows, cols, matmul] : parameters.names()) {
     parameters.upload(name, floats("weights/" + name, rows, cols));
   }
+}
+
+double largest(const std::vector<float>& values) {
+  double most = 0;
+  for (const float value : values) most = std::max(most, std::abs(double{value}));
+  return most;
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double most = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const double difference = std::abs(double{a[i]} - double{b[i]});
+    most = std::isnan(difference) ? INFINITY : std::max(most, difference);
+  }
+  return most;
 }
 
 }  // namespace barcodemae

@@ -32,4 +32,10 @@ struct Golden {
   double masked_weight = 1;
 };
 
+/// Largest magnitude.
+double largest(const std::vector<float>& values);
+/// Largest difference of elements, which are expected to be as many; infinite when one is no
+/// number.
+double distance(const std::vector<float>& a, const std::vector<float>& b);
+
 }  // namespace barcodemae

@@ -32,22 +32,6 @@ void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
 const Device kReference{"reference", make_reference_backend};
 const Device kCpu{"cpu", make_cpu_backend};
 
-double largest(const std::vector<float>& values) {
-  double most = 0;
-  for (const float value : values) most = std::max(most, std::abs(double{value}));
-  return most;
-}
-
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double most = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    const double difference = std::abs(double{a[i]} - double{b[i]});
-    most = std::isnan(difference) ? INFINITY : std::max(most, difference);
-  }
-  return most;
-}
-
 class Float32Parity : public testing::TestWithParam<std::tuple<Device, std::string>> {
  protected:
   Float32Parity()

@@ -18,6 +18,7 @@
 #include "communication/single_process.h"
 #include "small_run.h"
 #include "temporary_folder.h"
+#include "timeless_metrics.h"
 #include "train/pretrain.h"
 
 namespace barcodemae {
@@ -74,18 +75,6 @@ class PretrainTest : public testing::TestWithParam<std::string> {
     }
     return result;
   }
-  /// metrics.jsonl without what a clock says.
-  std::string timeless_metrics(const std::string& out) {
-    std::istringstream lines(read_file(folder_ / (out + "/metrics.jsonl")));
-    std::string result;
-    for (std::string text; std::getline(lines, text);) {
-      nlohmann::json line = nlohmann::json::parse(text);
-      line.erase("seconds");
-      line.erase("barcodes_per_s");
-      result += line.dump() + "\n";
-    }
-    return result;
-  }
 
   void expect_same_result(const std::string& a, const std::string& b) {
     for (const char* file : {"model.safetensors", "pretraining.safetensors", "config.json",
@@ -94,7 +83,7 @@ class PretrainTest : public testing::TestWithParam<std::string> {
       EXPECT_FALSE(expected.empty()) << file;
       EXPECT_TRUE(expected == read_file(folder_ / (b + "/" + file))) << file << " differs";
     }
-    EXPECT_EQ(timeless_metrics(a), timeless_metrics(b));
+    EXPECT_EQ(timeless_metrics(folder_ / a), timeless_metrics(folder_ / b));
   }
 
   TemporaryFolder folder_;
