@@ -3,14 +3,27 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/cpu/cpu.h"
+#include "backend/cuda/cuda.h"
 #include "backend/reference/reference_backend.h"
 #include "tensor/backend.h"
 
 namespace barcodemae {
+
+/// A device as options name it: "cpu", "reference", "cuda" (the GPU of this process's turn, see
+/// make_cuda_backend()) or "cuda:N".
+struct DeviceName {
+  enum class Kind { kCpu, kReference, kCuda } kind = Kind::kCpu;
+  std::optional<int> number;  ///< N
+};
+inline constexpr const char* kDeviceNames = "cpu, reference, cuda or cuda:N (N = 0, 1, …)";
+std::optional<DeviceName> parse_device(std::string_view name);  ///< nullopt: not one of them
+/// "cpu", "reference" or "cuda".
+const char* to_string(DeviceName::Kind kind);
 
 /// The faster of float32 and bfloat16 on this machine for the CPU backend, measured once per
 /// machine in a few milliseconds and remembered for the process.
@@ -20,7 +33,7 @@ DType preferred_cpu_precision();
 /// "oneDNN 2.6.3".
 std::string cpu_matrix_library();
 
-/// "cpu" or "reference". Throws UserError naming the choices for anything else.
+/// Throws UserError naming the choices when it is no device, and when the device cannot be had.
 std::unique_ptr<Backend> make_backend(const std::string& name);
 
 }  // namespace barcodemae

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/progress.h"
 #include "base/threads.h"
 #include "communication/collectives.h"
 #include "nn/config.h"
@@ -111,40 +112,68 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command
       .add_option("--precision", options.precision,
                   "f32, bf16, int8 (weight products only; loses a little), or auto: the faster of "
-                  "f32 and bf16 on this machine")
+                  "f32 and bf16 on this device")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
       ->capture_default_str()
       ->group("Compute");
-  command
-      .add_option("--device", options.device,
-                  "cpu, or reference (slow plain loops, the oracle of the tests)")
-      ->check(CLI::IsMember({"cpu", "reference"}))
-      ->capture_default_str()
-      ->group("Compute");
+  add_device_option(command, options.device)->group("Compute");
+}
+
+CLI::Option* add_device_option(CLI::App& command, std::string& device) {
+  return command
+      .add_option(
+          "--device", device,
+          "cpu; cuda or cuda:N, a GPU (where several processes share a machine, cuda is one "
+          "for each); or reference (slow plain loops, the oracle of the tests)")
+      ->type_name("cpu|cuda|cuda:N|reference")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            if (parse_device(text)) return "";
+            return fmt::format("'{}' is no value for it: {} is expected", text, kDeviceNames);
+          },
+          ""))
+      ->capture_default_str();
 }
 
 namespace {
 
+DeviceName::Kind kind_of(const std::string& device) { return parse_device(device).value().kind; }
+
 DType resolved_here(const std::string& precision, const std::string& device) {
-  if (device == "reference") {
-    if (precision == "bf16") {
-      throw UserError("--device reference computes in f32 or int8\nLeave out --precision bf16.");
+  if (precision == "auto") {
+    switch (kind_of(device)) {
+      case DeviceName::Kind::kCpu:
+        return preferred_cpu_precision();
+      case DeviceName::Kind::kCuda:
+        return DType::kBFloat16;
+      case DeviceName::Kind::kReference:
+        return DType::kFloat32;
     }
-    return precision == "int8" ? DType::kInt8 : DType::kFloat32;
   }
-  if (precision == "auto") return preferred_cpu_precision();
-  const DType wanted = precision_named(precision);
-  cpu::require_precision(wanted);
-  return wanted;
+  return precision_named(precision);
 }
 
 }  // namespace
 
+void require_precision(DType precision, const std::string& device) {
+  switch (kind_of(device)) {
+    case DeviceName::Kind::kCpu:
+      return cpu::require_precision(precision);
+    case DeviceName::Kind::kCuda:
+      if (precision != DType::kInt8) return;
+      throw UserError(
+          "--device cuda computes in f32 or bf16\nLeave out --precision int8, or use the CPU.");
+    case DeviceName::Kind::kReference:
+      if (precision != DType::kBFloat16) return;
+      throw UserError("--device reference computes in f32 or int8\nLeave out --precision bf16.");
+  }
+}
+
 DType ComputeOptions::resolved(Communicator& communicator) const {
-  if (precision != "auto") return resolved_here(precision, device);
-  const DType fastest = from_root(communicator, resolved_here(precision, device));
-  cpu::require_precision(fastest);
-  return fastest;
+  DType chosen = resolved_here(precision, device);
+  if (precision == "auto") chosen = from_root(communicator, chosen);
+  require_precision(chosen, device);
+  return chosen;
 }
 
 void refuse_idle(const CLI::App& command, std::initializer_list<const char*> options,
@@ -156,12 +185,24 @@ void refuse_idle(const CLI::App& command, std::initializer_list<const char*> opt
 
 void print_compute_choice(const ComputeOptions& options, DType resolved) {
   const char* precision = precision_name(resolved);
-  if (options.device == "reference") {
-    log_info("Device: reference (plain loops), precision {}, 1 thread", precision);
-    return;
+  const DeviceName device = parse_device(options.device).value();
+  switch (device.kind) {
+    case DeviceName::Kind::kReference:
+      log_info("Device: reference (plain loops), precision {}, 1 thread", precision);
+      return;
+    case DeviceName::Kind::kCpu:
+      log_info("Device: cpu ({}), SIMD {}, precision {}, {} thread{}", machine().cpu_model,
+               to_string(machine().simd), precision, thread_count(),
+               thread_count() == 1 ? "" : "s");
+      return;
+    case DeviceName::Kind::kCuda: {
+      const CudaChoice gpu = choose_cuda_device(device.number);
+      log_info("Device: cuda:{} ({}, {}), {}, precision {}", gpu.number, gpu.device.name,
+               format_bytes(static_cast<double>(gpu.device.memory_bytes)), gpu.plugin->library(),
+               precision);
+      return;
+    }
   }
-  log_info("Device: cpu ({}), SIMD {}, precision {}, {} thread{}", machine().cpu_model,
-           to_string(machine().simd), precision, thread_count(), thread_count() == 1 ? "" : "s");
 }
 
 }  // namespace barcodemae

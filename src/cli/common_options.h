@@ -29,7 +29,8 @@ void add_marker_code_option(CLI::App& command, std::string& marker_code);
 /// --threads, --quiet, --verbose, --config, added to every subcommand; applied before it runs.
 void add_common_options(CLI::App& command);
 
-/// --precision f32|bf16|int8|auto and --device cpu|reference, for commands that run a model.
+/// --precision f32|bf16|int8|auto and --device cpu|cuda|cuda:N|reference, for commands that run a
+/// model.
 struct ComputeOptions {
   std::string precision = "auto";
   std::string device = "cpu";
@@ -39,6 +40,10 @@ struct ComputeOptions {
   DType resolved(Communicator& communicator) const;
 };
 void add_compute_options(CLI::App& command, ComputeOptions& options);
+/// --device alone.
+CLI::Option* add_device_option(CLI::App& command, std::string& device);
+/// Throws UserError when the device does not compute in `precision`.
+void require_precision(DType precision, const std::string& device);
 
 /// Validators with messages that say what is allowed: low ≤ value ≤ high.
 CLI::Option* within(CLI::Option* option, double low, double high);

@@ -18,6 +18,7 @@ FinetuneResult finetune_until_signal(const std::filesystem::path& model,
                                      const FinetuneOptions& options, const std::string& device,
                                      Communicator& communicator) {
   const std::unique_ptr<Backend> backend = make_backend(device);
+  const std::unique_ptr<Communicator> gpus = join_gpus(*backend, communicator);
   int signal = 0;
   {
     // Until the training asks for the first time there is nothing to save: signals end it at once.
@@ -27,7 +28,7 @@ FinetuneResult finetune_until_signal(const std::filesystem::path& model,
       return InterruptionGuard::received() != 0;
     };
     std::optional<FinetuneResult> result =
-        finetune(model, data, out, options, *backend, stop, communicator);
+        finetune(model, data, out, options, *backend, stop, gpus ? *gpus : communicator);
     if (result) return *std::move(result);
     signal = InterruptionGuard::received();
   }

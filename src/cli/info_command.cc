@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "backend/backends.h"
 #include "barcodemae_version.h"
+#include "base/error.h"
 #include "base/machine.h"
 #include "base/progress.h"
 #include "base/threads.h"
@@ -26,6 +28,24 @@ struct InfoOptions {
   bool json = false;
 };
 
+/// {"library", "devices"}, or {"problem"}: why the GPUs cannot be used. Null: built without CUDA.
+Json describe_gpus() {
+  try {
+    const CudaPlugin* plugin = find_cuda_plugin();
+    if (plugin == nullptr) return nullptr;
+    Json devices = Json::array();
+    for (const CudaDevice& device : plugin->devices()) {
+      devices.push_back({{"name", device.name},
+                         {"compute_capability", fmt::format("{}.{}", device.major, device.minor)},
+                         {"memory_bytes", device.memory_bytes}});
+    }
+    return {{"library", plugin->library()}, {"devices", devices}};
+  } catch (const UserError& error) {
+    const std::string_view message = error.what();
+    return {{"problem", message.substr(0, message.find('\n'))}};
+  }
+}
+
 Json describe_machine() {
   const Machine& here = machine();
   return {{"cpu", here.cpu_model},
@@ -35,7 +55,8 @@ Json describe_machine() {
           {"simd", to_string(here.simd)},
           {"bf16", here.simd >= SimdLevel::kAvx512Bf16},
           {"amx", here.simd >= SimdLevel::kAmx},
-          {"matrix_library", cpu_matrix_library()}};
+          {"matrix_library", cpu_matrix_library()},
+          {"gpus", describe_gpus()}};
 }
 
 Json describe_use() {
@@ -147,6 +168,19 @@ std::string transformer_text(const Json& part) {
 
 std::string yes_no(const Json& value) { return value.get<bool>() ? "yes" : "no"; }
 
+void print_gpus(const Json& gpus) {
+  if (gpus.is_null()) return print_line("GPUs", "none: built without CUDA");
+  if (gpus.contains("problem")) return print_line("GPUs", "none: " + fact_text(gpus["problem"]));
+  int number = 0;
+  for (const Json& device : gpus["devices"]) {
+    print_line(fmt::format("cuda:{}", number++),
+               fmt::format("{}, {}, compute capability {}, {}", device["name"].get<std::string>(),
+                           format_bytes(device["memory_bytes"].get<double>()),
+                           device["compute_capability"].get<std::string>(),
+                           gpus["library"].get<std::string>()));
+  }
+}
+
 void print_text(const Json& info) {
   const Json &here = info["machine"], &use = info["use"];
   std::printf("barcodemae %s\n\nMachine\n", BARCODEMAE_VERSION);
@@ -158,6 +192,7 @@ void print_text(const Json& info) {
   print_line("SIMD", fmt::format("{} (bf16 {}, AMX {})", here["simd"].get<std::string>(),
                                  yes_no(here["bf16"]), yes_no(here["amx"])));
   print_line("matrices", here["matrix_library"]);
+  print_gpus(here["gpus"]);
   std::printf("\nWould be used\n");
   print_line("device", use["device"]);
   print_line("threads", std::to_string(use["threads"].get<int>()));

@@ -103,7 +103,7 @@ int run(int argc, char** argv, Communicator& communicator) {
 /// share them.
 std::unique_ptr<Communicator> join(const Launch& launch) {
   if (launch.rank > 0) mute_log();
-  std::unique_ptr<Communicator> communicator = join_job(launch, plugin_places());
+  std::unique_ptr<Communicator> communicator = join_job(launch, mpi_plugin_places());
   if (const int sharing = communicator->processes_on_cores(); sharing > 1) {
     set_thread_count(std::max(1, machine().cores / sharing));
   }

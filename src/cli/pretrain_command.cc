@@ -58,6 +58,7 @@ void run(const PretrainCommand& command, Communicator& communicator) {
   options.precision = precision_name(activation);
   print_compute_choice(compute, activation);
   const std::unique_ptr<Backend> backend = make_backend(options.device);
+  const std::unique_ptr<Communicator> gpus = join_gpus(*backend, communicator);
 
   int signal = 0;
   {
@@ -67,8 +68,8 @@ void run(const PretrainCommand& command, Communicator& communicator) {
       if (!guard) guard.emplace();
       return InterruptionGuard::received() != 0;
     };
-    if (pretrain(command.data, command.out, options, *backend, activation, stop, communicator) ==
-        PretrainOutcome::kInterrupted) {
+    if (pretrain(command.data, command.out, options, *backend, activation, stop,
+                 gpus ? *gpus : communicator) == PretrainOutcome::kInterrupted) {
       signal = InterruptionGuard::received();
       if (signal == 0) signal = SIGTERM;  // another process of the job was told to stop
     }

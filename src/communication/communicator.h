@@ -43,6 +43,8 @@ class Communicator {
   virtual void finish_sums() = 0;
   /// Seconds that background sums took so far, waiting for other processes included.
   virtual double seconds_in_sums() const = 0;
+  /// Seconds that finish_sums() held up the work after it: the part of them that nothing hid.
+  virtual double seconds_waited() const = 0;
 
   /// Ends all processes of the job, whatever they are doing. From any thread.
   [[noreturn]] virtual void abort(int exit_code) noexcept = 0;
@@ -54,6 +56,6 @@ class Communicator {
 using PluginFactory = Communicator*(const char* interface, std::string& error);
 inline constexpr const char* kPluginFactory = "barcodemae_make_communicator";
 /// To be raised with every change of the class above.
-inline constexpr const char* kPluginInterface = "barcodemae communicator 1, version ";
+inline constexpr const char* kPluginInterface = "barcodemae communicator 2, version ";
 
 }  // namespace barcodemae

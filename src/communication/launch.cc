@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "communication/launch.h"
 
-#include <dlfcn.h>
-
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +9,7 @@
 
 #include "barcodemae_version.h"
 #include "base/error.h"
+#include "base/plugin.h"
 #include "communication/single_process.h"
 
 namespace barcodemae {
@@ -39,16 +38,25 @@ Launch read_launch(const std::function<const char*(const char* name)>& variable)
   // SLURM sets its own for every task, also of jobs that have nothing to do with MPI: PMIX_RANK
   // says that srun was asked for it.
   struct Names {
-    const char *size, *rank, *sign;
+    const char *size, *rank, *sign, *rank_on_machine;
   };
   for (const Names& names :
-       {Names{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_RANK"},
-        Names{"PMI_SIZE", "PMI_RANK", "PMI_RANK"},
-        Names{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "PMIX_RANK"}}) {
+       {Names{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_RANK",
+              "OMPI_COMM_WORLD_LOCAL_RANK"},
+        Names{"PMI_SIZE", "PMI_RANK", "PMI_RANK", "MPI_LOCALRANKID"},
+        Names{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "PMIX_RANK", "SLURM_LOCALID"}}) {
     const char* size = variable(names.size);
     const char* rank = variable(names.rank);
     if (size == nullptr || rank == nullptr || variable(names.sign) == nullptr) continue;
-    return {number(names.rank, rank), number(names.size, size)};
+    Launch launch{number(names.rank, rank), number(names.size, size)};
+    launch.rank_on_machine = launch.rank;
+    for (const char* name : {names.rank_on_machine, "SLURM_LOCALID"}) {
+      if (const char* text = variable(name); text != nullptr) {
+        launch.rank_on_machine = number(name, text);
+        break;
+      }
+    }
+    return launch;
   }
   return {};
 }
@@ -57,42 +65,21 @@ Launch read_launch() {
   return read_launch([](const char* name) -> const char* { return std::getenv(name); });
 }
 
-std::vector<fs::path> plugin_places() {
-  if (const char* chosen = std::getenv("BARCODEMAE_MPI_PLUGIN");
-      chosen != nullptr && *chosen != '\0') {
-    return {chosen};
-  }
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (error) return {};
-  const fs::path folder = program.parent_path();
-  return {folder / kPluginName, folder / BARCODEMAE_PLUGIN_FOLDER / kPluginName};
+std::vector<fs::path> mpi_plugin_places() {
+  return plugin_places(kPluginName, "BARCODEMAE_MPI_PLUGIN");
 }
 
 std::unique_ptr<Communicator> join_job(const Launch& launch, const std::vector<fs::path>& places) {
   if (launch.size <= 1) return std::make_unique<SingleProcess>();
-  std::optional<fs::path> plugin;
-  for (const fs::path& place : places) {
-    std::error_code ignored;
-    if (!plugin && fs::exists(place, ignored)) plugin = place;
-  }
+  const std::optional<fs::path> plugin = find_plugin(places);
   if (!plugin) {
     throw UserError(
         "started as {} processes, but this barcodemae was built without MPI: there is no {}\n"
         "Install libopenmpi-dev and build it again, or start one process without mpirun.",
         launch.size, places.empty() ? kPluginName : places.front().string());
   }
-  // Never unloaded: MPI's own threads and exit handlers may outlive us.
-  void* library = ::dlopen(plugin->c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    throw UserError("cannot load {}: {}\nInstall the MPI it was built with (openmpi-bin).",
-                    plugin->string(), ::dlerror());
-  }
-  void* symbol = ::dlsym(library, kPluginFactory);
-  if (symbol == nullptr) {
-    throw UserError("{} is no plugin of barcodemae\nBuild barcodemae again.", plugin->string());
-  }
-  auto* const make = reinterpret_cast<PluginFactory*>(symbol);
+  auto* const make = reinterpret_cast<PluginFactory*>(
+      plugin_function(*plugin, kPluginFactory, "Install the MPI it was built with (openmpi-bin)."));
   const std::string interface = std::string(kPluginInterface) + BARCODEMAE_VERSION;
   std::string error;
   std::unique_ptr<Communicator> communicator(make(interface.c_str(), error));

@@ -15,6 +15,8 @@ namespace barcodemae {
 /// How this process was started.
 struct Launch {
   int rank = 0, size = 1;
+  /// Among the processes of the job on this machine; `rank` where the launcher does not say.
+  int rank_on_machine = 0;
 };
 
 /// From the variables that launchers of MPI jobs set: Open MPI's mpirun, those with PMI (MPICH,
@@ -23,9 +25,8 @@ struct Launch {
 Launch read_launch(const std::function<const char*(const char* name)>& variable);
 Launch read_launch();
 
-/// Where libbarcodemae_mpi.so is looked for, in this order: $BARCODEMAE_MPI_PLUGIN alone when it is
-/// set; beside the program; in the lib folder of its installation.
-std::vector<std::filesystem::path> plugin_places();
+/// Where libbarcodemae_mpi.so is looked for (base/plugin.h); $BARCODEMAE_MPI_PLUGIN names another.
+std::vector<std::filesystem::path> mpi_plugin_places();
 
 /// One process: no plugin is touched. Several: loads the plugin and joins them. Throws UserError
 /// when there is no plugin, when it is of another version, or when it finds other processes than

@@ -23,6 +23,7 @@ class SingleProcess final : public Communicator {
   void start_sum(float* /*values*/, std::size_t /*count*/) override {}
   void finish_sums() override {}
   double seconds_in_sums() const override { return 0; }
+  double seconds_waited() const override { return 0; }
   [[noreturn]] void abort(int exit_code) noexcept override { std::_Exit(exit_code); }
 };
 

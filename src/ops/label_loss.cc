@@ -66,7 +66,7 @@ Loss pair_loss(Context& context, const PairClassifier& classifier, Tensor x, Vie
   check_shape(classifier.out_bias, 1, 1);
   BARCODEMAE_CHECK(pairs.dtype == DType::kInt32 && pairs.cols == 3, "pairs are {} [{}, {}]",
                    to_string(pairs.dtype), pairs.rows, pairs.cols);
-  const KernelMemory memory = context.backend.pair_loss_memory(classifier);
+  const KernelMemory memory = context.backend.pair_loss_memory(classifier, pairs.rows);
   const Loss loss = compute(context, x, memory.forward_scratch, [&](View values, Bytes scratch) {
     context.backend.pair_loss_forward(values, x.view, pairs, scale, classifier, scratch);
   });

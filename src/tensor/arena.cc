@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/machine.h"
 #include "base/progress.h"
 #include "tensor/backend.h"
 
@@ -70,7 +69,7 @@ void Arena::reserve(std::size_t bytes) {
   bytes = round_up(bytes);
   if (bytes <= capacity_) return;
   give_memory_back();
-  const std::size_t available = available_memory_bytes();
+  const std::size_t available = backend_.available_memory();
   if (bytes > available) {
     throw UserError(
         "The activations of one step need {} of memory, but only {} are free.\n"

@@ -136,6 +136,9 @@ class Backend {
   // Memory. allocate() throws UserError with the number of bytes when there is not enough.
   virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned, zeroed
   virtual void release(void* memory, std::size_t bytes) = 0;
+  virtual std::size_t available_memory() const = 0;  ///< bytes that allocate() could still give
+  /// Whether that is the host's memory, which all processes of a machine take from.
+  virtual bool in_host_memory() const { return true; }
   virtual void upload(View destination, const void* host) = 0;  ///< same type on both sides
   virtual void download(void* host, View source) const = 0;
   virtual void zero(View destination) = 0;
@@ -209,7 +212,7 @@ class Backend {
 
   /// pairs int32 [P, 3]: two rows of x [N, H] (the statistics type), and 1 when they are alike.
   /// loss: {scale · Σ of the pairs, pairs that are told right}.
-  virtual KernelMemory pair_loss_memory(const PairClassifier&) const = 0;
+  virtual KernelMemory pair_loss_memory(const PairClassifier&, std::int64_t pairs) const = 0;
   virtual void pair_loss_forward(View loss, View x, View pairs, double scale, const PairClassifier&,
                                  Bytes scratch) = 0;
   virtual void pair_loss_backward(View dx, bool accumulate, double dloss, View x, View pairs,

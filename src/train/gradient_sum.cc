@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "train/gradient_sum.h"
 
-#include <chrono>
-
 #include "base/error.h"
 
 namespace barcodemae {
@@ -41,11 +39,8 @@ void GradientSum::note_final(int parameter) {
 
 void GradientSum::finish() {
   if (!needed()) return;
-  const auto began = std::chrono::steady_clock::now();
   for (; started_ < buckets_.size(); ++started_) start(buckets_[started_]);
   communicator_.finish_sums();
-  seconds_waited_ +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 void GradientSum::start(const Bucket& bucket) {

@@ -14,7 +14,8 @@ namespace barcodemae {
 /// Cuts the flat gradient into buckets of whole parameters, last declared first, which is about the
 /// order in which a backward pass finishes them. A bucket's sum over all processes starts in the
 /// background as soon as its last gradient is final and all buckets before it were started: the
-/// same order in all processes, also in one that has nothing to compute.
+/// same order in all processes, also in one that has nothing to compute. Final is what the backend
+/// was told to compute: a communicator of a device's memory waits for it there.
 class GradientSum {
  public:
   /// Large enough that a message's fixed costs do not matter, small enough that what follows the
@@ -35,8 +36,6 @@ class GradientSum {
   void finish();
 
   std::size_t buckets() const { return buckets_.size(); }
-  /// Seconds that finish() waited so far: the part of the sums that nothing hid.
-  double seconds_waited() const { return seconds_waited_; }
 
  private:
   struct Bucket {
@@ -51,7 +50,6 @@ class GradientSum {
   std::vector<Bucket> buckets_;      // in the order in which they are started
   std::vector<std::size_t> bucket_;  // of each parameter
   std::size_t started_ = 0;
-  double seconds_waited_ = 0;
 };
 
 }  // namespace barcodemae

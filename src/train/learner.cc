@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/progress.h"
 
 namespace barcodemae {
@@ -82,9 +81,12 @@ Learner::Learner(const LearnerOptions& options, const MakeObjective& make, Backe
 }
 
 void Learner::reserve_memory(int max_tokens) {
-  const auto sharing = static_cast<std::size_t>(communicator_.processes_on_machine());
-  const std::size_t available = available_memory_bytes() / sharing;
+  const std::size_t sharing = backend_.in_host_memory()
+                                  ? static_cast<std::size_t>(communicator_.processes_on_machine())
+                                  : 1;
+  const std::size_t available = backend_.available_memory() / sharing;
   plan_ = parameter_memory(parameters_, activation_);
+  if (!backend_.in_host_memory()) plan_.checkpoint = 0;  // that one is the host's
   plan_.compute_copies += model_->table_bytes();
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   parameters_.allocate(/*training=*/true);
@@ -93,10 +95,12 @@ void Learner::reserve_memory(int max_tokens) {
                            options_.masked, {options_.masked_weight, 1});
   if (plan_.total() > available) refuse(plan_, available, options_.micro_batch);
   log_info(
-      "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, a checkpoint's "
-      "buffer {}, activations {} (--micro-batch {}); {} free{}",
+      "Memory: {} = weights {}, gradients {}, moments {}, compute copies up to {}, {}activations "
+      "{} (--micro-batch {}); {} free{}",
       bytes_text(plan_.total()), bytes_text(plan_.weights), bytes_text(plan_.gradients),
-      bytes_text(plan_.moments), bytes_text(plan_.compute_copies), bytes_text(plan_.checkpoint),
+      bytes_text(plan_.moments), bytes_text(plan_.compute_copies),
+      plan_.checkpoint > 0 ? fmt::format("a checkpoint's buffer {}, ", bytes_text(plan_.checkpoint))
+                           : "",
       bytes_text(plan_.activations), options_.micro_batch, bytes_text(available),
       sharing > 1 ? fmt::format(" for each of the {} processes on this machine", sharing) : "");
   arena_.reserve(plan_.activations);

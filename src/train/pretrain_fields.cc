@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "backend/backends.h"
 #include "base/error.h"
 #include "nn/presets.h"
 #include "train/option_text.h"
@@ -101,6 +102,20 @@ class Table {
         },
         [=](const PretrainOptions& options) -> nlohmann::json {
           return to_string(get(const_cast<PretrainOptions&>(options)));
+        });
+  }
+
+  /// A run may go on with another GPU: all are "cuda" in run.json.
+  template <typename Get>
+  PretrainField& device(const std::string& name, Get get, const std::string& help) {
+    return add(
+        name, "cpu|cuda|cuda:N|reference", help,
+        [=](PretrainOptions& options, const std::string& text) {
+          if (!parse_device(text)) reject(name, text, kDeviceNames);
+          get(options) = text;
+        },
+        [=](const PretrainOptions& options) -> nlohmann::json {
+          return to_string(parse_device(get(const_cast<PretrainOptions&>(options))).value().kind);
         });
   }
 
@@ -369,11 +384,10 @@ std::vector<PretrainField> make_fields() {
   table.choice("precision", FIELD(precision),
                std::vector<std::pair<std::string, std::string>>{
                    {"auto", "auto"}, {"f32", "f32"}, {"bf16", "bf16"}},
-               "auto: the faster on this machine");
-  table.choice(
-      "device", FIELD(device),
-      std::vector<std::pair<std::string, std::string>>{{"cpu", "cpu"}, {"reference", "reference"}},
-      "cpu, or reference: slow plain loops, the oracle of the tests");
+               "auto: the faster on this device");
+  table.device("device", FIELD(device),
+               "cpu; cuda or cuda:N, a GPU (where several processes share a machine, cuda is one "
+               "for each); or reference: slow plain loops, the oracle of the tests");
   return fields;
 }
 

@@ -12,6 +12,24 @@
 #include "communication/collectives.h"
 
 namespace barcodemae {
+namespace {
+
+/// Gives every process rank 0's values of a flat buffer, through the memory of the host.
+void broadcast_from_root(View buffer, Backend& backend, Communicator& communicator) {
+  if (communicator.size() == 1) return;
+  constexpr std::int64_t kPiece = std::int64_t{1} << 22;  // elements
+  std::vector<std::byte> piece;
+  const View column{buffer.data, buffer.size(), 1, buffer.dtype};
+  for (std::int64_t first = 0; first < column.rows; first += kPiece) {
+    const View part = column.slice_rows(first, std::min(kPiece, column.rows - first));
+    piece.resize(part.bytes());
+    if (communicator.rank() == 0) backend.download(piece.data(), part);
+    communicator.broadcast(piece.data(), piece.size());
+    if (communicator.rank() != 0) backend.upload(part, piece.data());
+  }
+}
+
+}  // namespace
 
 nlohmann::json mean_or_null(double sum, double count) {
   return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
@@ -56,7 +74,7 @@ Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, LoopOption
   sitting_began_ = checkpointed_ = Clock::now();
   interval_began_ = seconds();
   seconds_in_sums_ = communicator_.seconds_in_sums();  // --minutes has timed some steps
-  seconds_waited_ = learner_.gradient_sum().seconds_waited();
+  seconds_waited_ = communicator_.seconds_waited();
 }
 
 void Trainer::load_checkpoint() {
@@ -69,7 +87,7 @@ void Trainer::load_checkpoint() {
   const Parameters& parameters = learner_.parameters();
   for (const View& buffer :
        {parameters.values(), parameters.first_moments(), parameters.second_moments()}) {
-    communicator_.broadcast(buffer.data, buffer.bytes());
+    broadcast_from_root(buffer, learner_.backend(), communicator_);
   }
   learner_.refresh();
   log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
@@ -222,7 +240,7 @@ void Trainer::require_same_weights() {
   require_same(communicator_, fmt::format("their weights after step {}", state_.step),
                fingerprint.hex(),
                "No checkpoint was written. Their machines compute differently: give them the same "
-               "type of CPU, or test their memory.");
+               "type of CPU (and GPU), or test their memory.");
 }
 
 void Trainer::save_checkpoint() {
@@ -245,7 +263,7 @@ void Trainer::say_what_communication_cost(std::int64_t steps) const {
       format_bytes(static_cast<double>(learner_.parameters().gradients().bytes())),
       learner_.gradient_sum().buckets(),
       per_step(communicator_.seconds_in_sums() - seconds_in_sums_), communicator_.size(),
-      per_step(learner_.gradient_sum().seconds_waited() - seconds_waited_));
+      per_step(communicator_.seconds_waited() - seconds_waited_));
 }
 
 }  // namespace barcodemae

@@ -432,7 +432,9 @@ OpCase pair_loss(std::int32_t vectors, std::int64_t width, std::int64_t inner, b
     return PairClassifier{c.parameter("in_weight"), c.parameter("in_bias"),
                           c.parameter("out_weight"), c.parameter("out_bias")};
   };
-  op.memory = [=](const Call& c, bool) { return c.backend.pair_loss_memory(classifier(c)); };
+  op.memory = [=](const Call& c, bool) {
+    return c.backend.pair_loss_memory(classifier(c), c.targets.rows);
+  };
   op.forward = [=](const Call& c) {
     c.backend.pair_loss_forward(c.y, c.x, c.targets, 0.1, classifier(c), c.scratch);
   };

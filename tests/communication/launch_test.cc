@@ -36,6 +36,13 @@ TEST(Launch, IsReadFromWhatLaunchersSet) {
       launched_with({{"OMPI_COMM_WORLD_SIZE", "8"}, {"OMPI_COMM_WORLD_RANK", "3"}});
   EXPECT_EQ(open_mpi.size, 8);
   EXPECT_EQ(open_mpi.rank, 3);
+  EXPECT_EQ(open_mpi.rank_on_machine, 3) << "unless the launcher says otherwise";
+  EXPECT_EQ(launched_with({{"OMPI_COMM_WORLD_SIZE", "8"},
+                           {"OMPI_COMM_WORLD_RANK", "5"},
+                           {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                           {"SLURM_LOCALID", "0"}})  // of the daemon that srun started
+                .rank_on_machine,
+            1);
   EXPECT_EQ(launched_with({{"PMI_SIZE", "2"}, {"PMI_RANK", "1"}}).rank, 1);
   const std::map<std::string, std::string> batch_script = {{"SLURM_STEP_NUM_TASKS", "4"},
                                                            {"SLURM_PROCID", "2"}};
@@ -43,6 +50,8 @@ TEST(Launch, IsReadFromWhatLaunchersSet) {
   auto step = batch_script;
   step["PMIX_RANK"] = "2";
   EXPECT_EQ(launched_with(step).size, 4);
+  step["SLURM_LOCALID"] = "0";
+  EXPECT_EQ(launched_with(step).rank_on_machine, 0);
   EXPECT_EQ(launched_with(step).rank, 2);
   EXPECT_THROW(launched_with({{"PMI_SIZE", "two"}, {"PMI_RANK", "0"}}), UserError);
 }

@@ -12,6 +12,7 @@
 #include "backend/backends.h"
 #include "base/error.h"
 #include "base/threads.h"
+#include "devices.h"
 #include "ops/ops.h"
 #include "temporary_folder.h"
 #include "tiny_model.h"
@@ -72,7 +73,7 @@ ModelDescription with_cls(ModelDescription description) {
 /// Last hidden states of one sequence under the weights of seed 3, each as the vector of a batch:
 /// the mean over a segment of one token.
 Matrix hidden_states(const ModelDescription& description, const TokenSequence& sequence,
-                     const std::pair<const char*, DType>& where) {
+                     const std::pair<std::string, DType>& where) {
   const auto backend = make_backend(where.first);
   Parameters parameters(*backend);
   const Encoder encoder(parameters, description.config);
@@ -96,10 +97,10 @@ Matrix hidden_states(const ModelDescription& description, const TokenSequence& s
 }
 
 /// Device and precision.
-class EmbedderTest : public testing::TestWithParam<std::pair<const char*, DType>> {
+class EmbedderTest : public testing::TestWithParam<std::pair<std::string, DType>> {
  protected:
   void SetUp() override {
-    if (!cpu::has_precision(GetParam().second))
+    if (GetParam().first == "cpu" && !cpu::has_precision(GetParam().second))
       GTEST_SKIP() << "skipped: this CPU has no " << to_string(GetParam().second);
   }
   EmbedderOptions options(std::int64_t batch_tokens) const {
@@ -229,14 +230,20 @@ TEST_P(EmbedderTest, AReadoutIsAppliedToWhatIsPooled) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Devices, EmbedderTest,
-    testing::Values(std::pair("reference", DType::kFloat32), std::pair("cpu", DType::kFloat32),
-                    std::pair("cpu", DType::kBFloat16), std::pair("reference", DType::kInt8),
-                    std::pair("cpu", DType::kInt8)),
-    [](const auto& values) {
-      return std::string(values.param.first) + "_" + to_string(values.param.second);
-    });
+std::vector<std::pair<std::string, DType>> devices_and_precisions() {
+  std::vector<std::pair<std::string, DType>> all;
+  for (const std::string& device : test_devices()) {
+    all.emplace_back(device, DType::kFloat32);
+    if (device != "reference") all.emplace_back(device, DType::kBFloat16);
+    if (device != "cuda") all.emplace_back(device, DType::kInt8);
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, EmbedderTest, testing::ValuesIn(devices_and_precisions()),
+                         [](const auto& values) {
+                           return values.param.first + "_" + to_string(values.param.second);
+                         });
 
 TEST(Embedder, LoadedBorrowedAndRandomAreTheSameModel) {
   const ModelDescription description = tiny_description();

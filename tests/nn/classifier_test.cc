@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "backend/backends.h"
+#include "devices.h"
 #include "golden.h"
 #include "model_run.h"
 
@@ -102,7 +103,7 @@ TEST_P(ClassifierTest, AFrozenEncoderStaysAsItIsAndTheHeadLearnsTheSame) {
   EXPECT_GT(largest(run.parameters.download_gradient("embeddings.word_embeddings.weight")), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Device, ClassifierTest, testing::Values("reference", "cpu"),
+INSTANTIATE_TEST_SUITE_P(Device, ClassifierTest, testing::ValuesIn(test_devices()),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/random.h"
+#include "devices.h"
 #include "model_run.h"
 #include "nn/presets.h"
 
@@ -33,7 +34,7 @@ PackedBatch random_batch(const ModelConfig& config, std::uint32_t number) {
   return batch;
 }
 
-class MemoryPlanTest : public testing::TestWithParam<std::tuple<const char*, DType>> {
+class MemoryPlanTest : public testing::TestWithParam<std::tuple<std::string, DType>> {
  protected:
   MemoryPlanTest() : run(make_backend(std::get<0>(GetParam())), config(), dtype()) {}
   static DType dtype() { return std::get<1>(GetParam()); }
@@ -78,12 +79,18 @@ TEST_P(MemoryPlanTest, SufficesForAnyBatchWithin) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, MemoryPlanTest,
-                         testing::Values(std::tuple{"reference", DType::kFloat32},
-                                         std::tuple{"cpu", DType::kFloat32},
-                                         std::tuple{"cpu", DType::kBFloat16}),
+std::vector<std::tuple<std::string, DType>> devices_and_types() {
+  std::vector<std::tuple<std::string, DType>> all;
+  for (const std::string& device : test_devices()) {
+    all.emplace_back(device, DType::kFloat32);
+    if (device != "reference") all.emplace_back(device, DType::kBFloat16);
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, MemoryPlanTest, testing::ValuesIn(devices_and_types()),
                          [](const auto& test) {
-                           return std::string(std::get<0>(test.param)) + "_" +
+                           return std::get<0>(test.param) + "_" +
                                   to_string(std::get<1>(test.param));
                          });
 

@@ -13,30 +13,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "backend/backends.h"
 #include "base/machine.h"
+#include "devices.h"
 #include "golden.h"
 #include "model_run.h"
 
 namespace barcodemae {
 namespace {
 
-struct Device {
-  std::string name;
-  std::function<std::unique_ptr<Backend>()> make;
-};
-void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
-
-const Device kReference{"reference", make_reference_backend};
-const Device kCpu{"cpu", make_cpu_backend};
-
-class Float32Parity : public testing::TestWithParam<std::tuple<Device, std::string>> {
+class Float32Parity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   Float32Parity()
       : golden(std::get<1>(GetParam())),
-        run(std::get<0>(GetParam()).make(), golden.config, DType::kFloat32) {
+        run(make_backend(std::get<0>(GetParam())), golden.config, DType::kFloat32) {
     golden.load_weights(run.parameters);
   }
   Golden golden;
@@ -143,13 +134,17 @@ double relative_distance(const std::vector<float>& a, const std::vector<float>& 
   return std::sqrt(difference / norm);
 }
 
-class BFloat16Parity : public testing::TestWithParam<std::string> {
+class BFloat16Parity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
-  BFloat16Parity() : golden(GetParam()), run(make_cpu_backend(), golden.config, DType::kBFloat16) {
+  BFloat16Parity()
+      : golden(std::get<1>(GetParam())),
+        run(make_backend(std::get<0>(GetParam())), golden.config, DType::kBFloat16) {
     golden.load_weights(run.parameters);
   }
   void SetUp() override {
-    if (machine().simd < SimdLevel::kAvx512) GTEST_SKIP() << "skipped: bfloat16 needs AVX-512";
+    if (std::get<0>(GetParam()) == "cpu" && machine().simd < SimdLevel::kAvx512) {
+      GTEST_SKIP() << "skipped: bfloat16 needs AVX-512";
+    }
   }
   Golden golden;
   ModelRun run;
@@ -183,17 +178,28 @@ TEST_P(BFloat16Parity, LossesAndGradients) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, BFloat16Parity,
-                         testing::Values("kmer_head", "wider_decoder", "base_head", "mae_masked",
-                                         "mlm", "causal"),
-                         [](const auto& test) { return test.param; });
+std::vector<std::string> bfloat16_devices() {
+  std::vector<std::string> devices = test_devices();
+  std::erase(devices, "reference");
+  return devices;
+}
+
+const auto kName = [](const auto& test) {
+  return std::get<0>(test.param) + "_" + std::get<1>(test.param);
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, BFloat16Parity,
+                         testing::Combine(testing::ValuesIn(bfloat16_devices()),
+                                          testing::Values("kmer_head", "wider_decoder", "base_head",
+                                                          "mae_masked", "mlm", "causal")),
+                         kName);
 
 INSTANTIATE_TEST_SUITE_P(
-    Backends, Float32Parity,
-    testing::Combine(testing::Values(kReference, kCpu),
+    Devices, Float32Parity,
+    testing::Combine(testing::ValuesIn(test_devices()),
                      testing::Values("kmer_head", "wider_decoder", "base_head", "mae_masked", "mlm",
                                      "mlm_frozen_mask_row", "causal", "causal_base_head")),
-    [](const auto& test) { return std::get<0>(test.param).name + "_" + std::get<1>(test.param); });
+    kName);
 
 }  // namespace
 }  // namespace barcodemae

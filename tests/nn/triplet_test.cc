@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "backend/backends.h"
+#include "devices.h"
 #include "formats/safetensors.h"
 #include "ops/ops.h"
 
@@ -60,9 +61,9 @@ Triplets triplets(Backend& backend, const std::vector<float>& values,
   return result;
 }
 
-class TripletParity : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(On, TripletParity, testing::Values("reference", "cpu"),
-                         [](const auto& test) { return std::string(test.param); });
+class TripletParity : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(On, TripletParity, testing::ValuesIn(test_devices()),
+                         [](const auto& test) { return test.param; });
 
 TEST_P(TripletParity, LossHitsAndHardestPairs) {
   const SafetensorsFile golden(BARCODEMAE_TEST_DATA "/golden/triplet.safetensors");

@@ -60,6 +60,7 @@ class ProcessThread final : public Communicator {
     }
   }
   double seconds_in_sums() const override { return 0; }
+  double seconds_waited() const override { return 0; }
   [[noreturn]] void abort(int exit_code) noexcept override { std::_Exit(exit_code); }
 
   std::vector<std::pair<float*, std::size_t>> started;  ///< all calls of start_sum

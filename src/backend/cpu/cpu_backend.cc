@@ -7,6 +7,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/memory.h"
 #include "base/error.h"
+#include "base/machine.h"
 #include "base/threads.h"
 
 namespace barcodemae {
@@ -17,6 +18,8 @@ CpuBackend::CpuBackend() : kernels_(cpu::kernels()) { cpu::initialise_gemm(); }
 
 void* CpuBackend::allocate(std::size_t bytes) { return cpu::allocate_memory(bytes); }
 void CpuBackend::release(void* memory, std::size_t bytes) { cpu::release_memory(memory, bytes); }
+
+std::size_t CpuBackend::available_memory() const { return available_memory_bytes(); }
 
 void CpuBackend::upload(View destination, const void* host) {
   if (destination.size() > 0) std::memcpy(destination.data, host, destination.bytes());

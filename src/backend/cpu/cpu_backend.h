@@ -22,6 +22,7 @@ class CpuBackend final : public Backend {
 
   void* allocate(std::size_t bytes) override;
   void release(void* memory, std::size_t bytes) override;
+  std::size_t available_memory() const override;
   void upload(View destination, const void* host) override;
   void download(void* host, View source) const override;
   void zero(View destination) override;
@@ -78,7 +79,8 @@ class CpuBackend final : public Backend {
                           const LabelLoss& options, Bytes scratch) override;
   void label_loss_backward(View dx, bool accumulate, double dloss, View x, View labels, View groups,
                            double scale, const LabelLoss& options, Bytes scratch) override;
-  KernelMemory pair_loss_memory(const PairClassifier& classifier) const override;
+  KernelMemory pair_loss_memory(const PairClassifier& classifier,
+                                std::int64_t pairs) const override;
   void pair_loss_forward(View loss, View x, View pairs, double scale,
                          const PairClassifier& classifier, Bytes scratch) override;
   void pair_loss_backward(View dx, bool accumulate, double dloss, View x, View pairs, double scale,

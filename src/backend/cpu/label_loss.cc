@@ -23,7 +23,7 @@ void CpuBackend::label_loss_backward(View dx, bool accumulate, double dloss, Vie
                                         scratch);
 }
 
-KernelMemory CpuBackend::pair_loss_memory(const PairClassifier& classifier) const {
+KernelMemory CpuBackend::pair_loss_memory(const PairClassifier& classifier, std::int64_t) const {
   return reference::pair_loss_memory(classifier);
 }
 

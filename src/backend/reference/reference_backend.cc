@@ -41,7 +41,7 @@ class ReferenceBackend final : public Backend {
   std::string name() const override { return "reference"; }
 
   void* allocate(std::size_t bytes) override {
-    const std::size_t available = available_memory_bytes();
+    const std::size_t available = available_memory();
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     void* memory = bytes <= available ? std::aligned_alloc(kAlignment, rounded) : nullptr;
     if (memory == nullptr) {
@@ -51,6 +51,7 @@ class ReferenceBackend final : public Backend {
     return memory;
   }
   void release(void* memory, std::size_t) override { std::free(memory); }
+  std::size_t available_memory() const override { return available_memory_bytes(); }
   void upload(View destination, const void* host) override {
     if (destination.size() > 0) std::memcpy(destination.data, host, destination.bytes());
   }
@@ -237,7 +238,7 @@ class ReferenceBackend final : public Backend {
     });
   }
 
-  KernelMemory pair_loss_memory(const PairClassifier& classifier) const override {
+  KernelMemory pair_loss_memory(const PairClassifier& classifier, std::int64_t) const override {
     return reference::pair_loss_memory(classifier);
   }
   void pair_loss_forward(View loss, View x, View pairs, double scale,

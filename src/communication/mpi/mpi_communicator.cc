@@ -108,11 +108,14 @@ class MpiCommunicator final : public Communicator {
   }
 
   void finish_sums() override {
+    const auto began = Clock::now();
     std::unique_lock lock(mutex_);
     done_.wait(lock, [&] { return queue_.empty(); });
+    seconds_waited_ += seconds_since(began);
   }
 
   double seconds_in_sums() const override { return seconds_; }
+  double seconds_waited() const override { return seconds_waited_; }
 
   [[noreturn]] void abort(int exit_code) noexcept override {
     MPI_Abort(MPI_COMM_WORLD, exit_code);
@@ -121,6 +124,11 @@ class MpiCommunicator final : public Communicator {
 
  private:
   static constexpr int kGatherTag = 1;
+
+  using Clock = std::chrono::steady_clock;
+  static double seconds_since(Clock::time_point began) {
+    return std::chrono::duration<double>(Clock::now() - began).count();
+  }
 
   struct Sum {
     float* values;
@@ -153,12 +161,11 @@ class MpiCommunicator final : public Communicator {
       if (queue_.empty()) return;
       const Sum sum = queue_.front();
       lock.unlock();
-      const auto began = std::chrono::steady_clock::now();
+      const auto began = Clock::now();
       in_pieces(sum.count, [&](std::size_t first, int count) {
         MPI_Allreduce(MPI_IN_PLACE, sum.values + first, count, MPI_FLOAT, MPI_SUM, background_);
       });
-      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
-      seconds_ = seconds_ + passed.count();
+      seconds_ = seconds_ + seconds_since(began);
       lock.lock();
       queue_.pop_front();  // only now: finish_sums() looks at it
       if (queue_.empty()) done_.notify_all();
@@ -168,6 +175,7 @@ class MpiCommunicator final : public Communicator {
   int rank_ = 0, size_ = 1, on_machine_ = 1, on_cores_ = 1;
   MPI_Comm background_ = MPI_COMM_NULL;
   std::atomic<double> seconds_{0};
+  double seconds_waited_ = 0;
 
   std::mutex mutex_;  // guards the rest
   std::condition_variable wake_, done_;
