@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 struct EmbedCommandOptions {
   std::string model, data, out;
   std::string split, marker_code = ReaderOptions().marker_code, dtype = "float32";
-  int batch = 32;
+  int batch = 0;
   std::string anchor = EmbedderOptions().anchor, pooling = EmbedderOptions().pooling;
   ComputeOptions compute;
 };
@@ -119,9 +119,10 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
   add_marker_code_option(command, options->marker_code);
   whole(command
             .add_option("--batch", options->batch,
-                        "Full-length barcodes per forward pass; without influence on the vectors")
+                        "Full-length barcodes per forward pass, without influence on the vectors; "
+                        "0: as many as keep the device busy")
             ->capture_default_str(),
-        1, 65536);
+        0, 65536);
   add_compute_options(command, options->compute);
   add_common_options(command);
   command.footer(

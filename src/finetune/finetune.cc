@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "backend/backends.h"
 #include "barcodemae_version.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -238,7 +239,8 @@ nlohmann::ordered_json to_json(const FinetuneOptions& options, const std::string
   json["clip"] = options.clip;
   json["seed"] = options.seed;
   json["precision"] = precision_name(options.features.precision);
-  json["device"] = options.features.device;
+  // Another GPU goes on with the run of the first.
+  json["device"] = to_string(parse_device(options.features.device).value().kind);
   json["micro-batch"] = options.micro_batch;
   return json;
 }

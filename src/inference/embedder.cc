@@ -19,6 +19,8 @@ namespace barcodemae {
 namespace {
 
 constexpr std::int64_t kPiece = 256;  // records tokenised by one thread at a time
+// A forward pass on a GPU needs more rows to occupy it than one on a CPU.
+constexpr std::int64_t kBatchTokens = 4096, kGpuBatchTokens = 65536;
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -107,9 +109,12 @@ struct Embedder::State {
 
   void use(ModelDescription what, const EmbedderOptions& how, const Encoder& which,
            Backend& where) {
-    BARCODEMAE_CHECK(how.batch_tokens > 0, "batches of {} tokens", how.batch_tokens);
+    BARCODEMAE_CHECK(how.batch_tokens >= 0, "batches of {} tokens", how.batch_tokens);
     description = std::move(what);
     options = how;
+    if (options.batch_tokens == 0) {
+      options.batch_tokens = where.in_host_memory() ? kBatchTokens : kGpuBatchTokens;
+    }
     pool_as(how.pooling, description);
     require_sites(description, "--anchor " + how.anchor);
     encoder = &which;

@@ -21,10 +21,11 @@ namespace barcodemae {
 
 struct EmbedderOptions {
   DType precision = DType::kFloat32;  ///< or kBFloat16, kInt8
-  std::int64_t batch_tokens = 4096;   ///< tokens per forward pass; no influence on results
-  std::string device = "cpu";         ///< as make_backend() knows it
-  std::string anchor = "auto";        ///< of load(), as profile_to_read_by() knows it
-  std::string pooling = "model";      ///< as pool_as() knows it
+  /// Tokens per forward pass; no influence on results. 0: what keeps the device busy.
+  std::int64_t batch_tokens = 0;
+  std::string device = "cpu";     ///< as make_backend() knows it
+  std::string anchor = "auto";    ///< of load(), as profile_to_read_by() knows it
+  std::string pooling = "model";  ///< as pool_as() knows it
 };
 
 /// What `pooling` makes of a model: "model" leaves its own pooling and its readout, another word
