@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from variants import VARIANTS
 
 FOLDER = Path(__file__).resolve().parent
 BUILD = FOLDER.parent.parent / "build"
+GPU_BATCH = 512
 TASKS = {"train": "training", "embed": "embedding"}
 OURS = "barcodemae "
 
@@ -55,7 +57,7 @@ class Row:
     import_mb: float = 0  # of peak_mb: what importing the libraries took
     error: str = ""
     gflops: float = 0  # by the FLOPs that the model needs, the same for both sides
-    fraction: float = 0  # of oneDNN's rate in this precision
+    fraction: float = 0  # of the rate of products alone in this precision
 
     @property
     def ours(self):
@@ -89,18 +91,22 @@ Examples:
   bench/compare --quick
   bench/compare --preset base --task train --batch 32 --rounds 5 --json compare.json
   bench/compare --isa avx512_bf16          # as on a machine without AMX
-  bench/compare --venv ~/torch --binary build/dev/barcodemae""")
-    parser.add_argument("--preset", nargs="+", choices=["tiny", "small", "base"], default=["small", "base"],
-                        help="models (default: small base)")
+  bench/compare --venv ~/torch --binary build/dev/barcodemae
+  bench/compare --device cuda              # preset base, batch 512, bf16; on a GPU""")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="default: cpu")
+    parser.add_argument("--preset", nargs="+", choices=["tiny", "small", "base"],
+                        help="models (default: small base; on a GPU base)")
     parser.add_argument("--task", nargs="+", choices=list(TASKS), default=list(TASKS),
                         help="what is measured (default: train embed)")
-    parser.add_argument("--batch", nargs="+", type=positive, default=[32, 128], metavar="N",
-                        help="barcodes in a step (default: 32 128)")
+    parser.add_argument("--batch", nargs="+", type=positive, metavar="N",
+                        help="barcodes in a step (default: 32 128; on a GPU 512)")
     parser.add_argument("--variant", nargs="+", choices=sorted({n for v in VARIANTS.values() for n in v}),
                         metavar="NAME", help="PyTorch's variants (default: all of docs/performance.md)")
     parser.add_argument("--precision", nargs="+", choices=["f32", "bf16", "int8"], metavar="P",
-                        help="ours: f32, bf16, int8 (default: all; int8 only embeds)")
+                        help="ours: f32, bf16, int8 (default: all, on a GPU bf16; int8 only embeds)")
     parser.add_argument("--rounds", type=positive, metavar="N", help="default: 3")
+    parser.add_argument("--minutes", type=float, metavar="X",
+                        help="begin no measurement after so many minutes; rounds then come first")
     parser.add_argument("--quick", action="store_true",
                         help="the first batch size, one round of one repeat: does it run?")
     parser.add_argument("--isa", choices=list(ISAS), default="best",
@@ -112,7 +118,12 @@ Examples:
     parser.add_argument("--check", action="store_true",
                         help="measure nothing; is it the same model on both sides?")
     parser.add_argument("--python", default=sys.executable, help=argparse.SUPPRESS)  # bench/compare's
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    on_gpu = arguments.device != "cpu"
+    arguments.preset = arguments.preset or (["base"] if on_gpu else ["small", "base"])
+    arguments.batch = arguments.batch or ([GPU_BATCH] if on_gpu else [32, 128])
+    arguments.precision = arguments.precision or (["bf16"] if on_gpu else None)
+    return arguments
 
 
 def positive(text):
@@ -130,7 +141,10 @@ class Comparison:
         self.precisions = self.our_precisions()
         self.machine = {}
         self.torch = ""
-        self.rates = {}  # by precision: oneDNN's own, a number per process of ours
+        self.rates = {}  # by precision: products alone, a number per process of ours
+        self.torch_rate = 0.0  # the same in bfloat16 by torch.mm, on a GPU
+        self.own_rate = 0.0
+        self.began = time.monotonic()
         self.flops = {}  # by preset and task: per barcode, in 10^9
         self.rows = []
 
@@ -160,7 +174,8 @@ class Comparison:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.json"
             done = self.run([self.arguments.binary, "bench", "--preset", preset, "--task", task, "--batch",
-                             batch, "--precision", *precisions, "--json", path]
+                             batch, "--precision", *precisions, "--device", self.arguments.device,
+                             "--json", path]
                             + ["--quick"] * self.arguments.quick)
             if done.returncode != 0:
                 raise UserError(f"barcodemae bench failed:\n{done.stderr.strip()}")
@@ -171,55 +186,88 @@ class Comparison:
         for of in result["results"]:
             row = self.row(preset, task, batch, OURS + of["precision"], of["precision"], "")
             row.samples_per_s.append(of["samples_per_s"])
-            row.peak_mb.append(of["peak_mb"])
+            row.peak_mb.append(of["peak_mb" if self.arguments.device == "cpu" else "device_mb"])
             self.flops[preset, task] = of["gflops"] / of["samples_per_s"]
-            say(f"  {row.name:<28}{row.samples_per_s[-1]:>10.1f} barcodes/s")
+            say(f"  {row.name:<32}{row.samples_per_s[-1]:>10.1f} barcodes/s")
 
     def measure_theirs(self, preset, task, batch, name, variant):
         row = self.row(preset, task, batch, f"PyTorch {name}", variant.precision, variant.says)
         command = [self.arguments.python, FOLDER / "measure.py", "--preset", preset, "--task", task,
-                   "--batch", batch, "--variant", name, "--threads", self.machine["threads"]]
+                   "--batch", batch, "--variant", name, "--threads", self.machine["threads"],
+                   "--device", self.arguments.device]
         if self.arguments.quick:
             command += ["--repeats", 1, "--seconds", 0]
-        tuned = {} if variant.as_shipped else TUNED_MALLOC
+        tuned = {} if variant.as_shipped or self.arguments.device != "cpu" else TUNED_MALLOC
         done = self.run(command, {**self.environment, **tuned})
         lines = done.stdout.splitlines()
         if done.returncode != 0 or not lines:
             reason = done.stderr.strip().splitlines()
             row.error = reason[-1] if reason else f"ended with {done.returncode}"
-            say(f"  {row.name:<28}failed: {row.error}")
+            say(f"  {row.name:<32}failed: {row.error}")
             return
         result = json.loads(lines[-1])
         row.samples_per_s.append(result["samples_per_s"])
         row.peak_mb.append(result["peak_mb"])
         row.import_mb = result["import_mb"]
         self.torch = result["torch"]
-        say(f"  {row.name:<28}{row.samples_per_s[-1]:>10.1f} barcodes/s")
+        say(f"  {row.name:<32}{row.samples_per_s[-1]:>10.1f} barcodes/s")
 
     def variants(self, task, batch):
         for name, variant in VARIANTS[task].items():
+            if self.arguments.device not in variant.devices:
+                continue
             if self.arguments.variant:
                 if name not in self.arguments.variant:
                     continue
-            elif batch > variant.largest_batch or not variant.runs_on(self.machine["simd"], self.arguments.isa):
+            elif batch > variant.largest_batch or not variant.runs_on(
+                    self.arguments.device, self.machine["simd"], self.arguments.isa):
                 continue
             yield name, variant
 
     def measure(self):
         arguments = self.arguments
         rounds = arguments.rounds or (1 if arguments.quick else 3)
-        for preset in arguments.preset:
-            for task in arguments.task:
-                for batch in arguments.batch[:1] if arguments.quick else arguments.batch:
-                    for number in range(1, rounds + 1):
-                        say(f"{preset}, {TASKS[task]}, batch {batch}, round {number} of {rounds}")
-                        self.measure_ours(preset, task, batch)
-                        for name, variant in self.variants(task, batch):
-                            self.measure_theirs(preset, task, batch, name, variant)
+        groups = [(preset, task, batch) for preset in arguments.preset for task in arguments.task
+                  for batch in (arguments.batch[:1] if arguments.quick else arguments.batch)]
+        numbers = range(1, rounds + 1)
+        order = ([(number, *group) for number in numbers for group in groups] if arguments.minutes
+                 else [(number, *group) for group in groups for number in numbers])
+        if arguments.device != "cpu":
+            self.measure_torch_rate()
+        for number, preset, task, batch in order:
+            if self.out_of_time():
+                say(f"--minutes {arguments.minutes:g}: {preset}, {TASKS[task]}, round {number} is left out")
+                continue
+            say(f"{preset}, {TASKS[task]}, batch {batch}, round {number} of {rounds}")
+            self.measure_ours(preset, task, batch)
+            for name, variant in self.variants(task, batch):
+                if self.out_of_time():
+                    say(f"  PyTorch {name:<20}left out: --minutes {arguments.minutes:g}")
+                    continue
+                self.measure_theirs(preset, task, batch, name, variant)
         self.rates = {precision: statistics.median(rates) for precision, rates in self.rates.items()}
+        self.own_rate = self.rates.get("bf16", 0.0)
+        if self.torch_rate:  # the harder yardstick
+            self.rates["bf16"] = max(self.own_rate, self.torch_rate)
         for row in self.rows:
             row.gflops = row.speed * self.flops[row.preset, row.task]
-            row.fraction = row.gflops / self.rates.get(row.precision, self.rates["f32"])
+            row.fraction = row.gflops / (
+                self.rates.get(row.precision) or self.rates.get("f32") or max(self.rates.values()))
+
+    def out_of_time(self):
+        """Never before the first measurement of ours, which says what the machine is."""
+        minutes = self.arguments.minutes
+        return bool(minutes and self.machine and time.monotonic() - self.began > 60 * minutes)
+
+    def measure_torch_rate(self):
+        command = [self.arguments.python, FOLDER / "measure.py", "--task", "gemm", "--device", "cuda"]
+        done = self.run(command)
+        if done.returncode != 0:
+            say(f"  torch.mm failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+            return
+        result = json.loads(done.stdout.splitlines()[-1])
+        self.torch_rate, self.torch = result["gflops"], result["torch"]
+        say(f"torch.mm, 8192 cubed, bfloat16: {self.torch_rate:,.0f} GFLOP/s")
 
     def group(self, preset, task, batch):
         return [r for r in self.rows if (r.preset, r.task, r.batch) == (preset, task, batch)]
@@ -230,24 +278,32 @@ class Comparison:
     def print_tables(self):
         rates = ", ".join(f"{rate:,.0f} in {name}" for name, rate in self.rates.items())
         machine = self.machine
+        on_gpu = self.arguments.device != "cpu"
         print(f"{machine['cpu']}, {machine['threads']} threads, SIMD {machine['simd']}; "
-              f"PyTorch {self.torch or 'not run'}\noneDNN alone, GFLOP/s: {rates}")
+              f"PyTorch {self.torch or 'not run'}")
+        if on_gpu:
+            print(f"{machine['device_name']}; products alone, bf16, GFLOP/s: ours {self.own_rate:,.0f}, "
+                  f"torch.mm {self.torch_rate:,.0f}; fractions are of the larger")
+        else:
+            print(f"oneDNN alone, GFLOP/s: {rates}")
         for preset, task, batch in self.groups():
             rows = self.group(preset, task, batch)
             yardstick = max((r for r in rows if r.ours), key=lambda r: r.speed)
             print(f"\n{preset}, {TASKS[task]}, batch {batch}: {self.flops[preset, task]:.3g} GFLOP a barcode")
-            print(f"{'':<28}{'barcodes/s':>12}{'spread':>9}{'GFLOP/s':>10}{'of oneDNN':>11}{'memory':>11}"
+            print(f"{'':<32}{'barcodes/s':>12}{'spread':>9}{'GFLOP/s':>10}"
+                  f"{'of products' if on_gpu else 'of oneDNN':>13}{'memory':>11}"
                   f"{yardstick.name.removeprefix(OURS) + ' is':>10}")
             for row in rows:
                 if not row.samples_per_s:
-                    print(f"{row.name:<28}failed: {row.error}")
+                    print(f"{row.name:<32}failed: {row.error}")
                     continue
                 spread = (max(row.samples_per_s) - min(row.samples_per_s)) / row.speed
-                print(f"{row.name:<28}{row.speed:>12.1f}{100 * spread:>7.0f} %{row.gflops:>10.0f}"
-                      f"{100 * row.fraction:>9.0f} %{row.memory:>8.0f} MB{yardstick.speed / row.speed:>9.2f}x")
+                print(f"{row.name:<32}{row.speed:>12.1f}{100 * spread:>7.0f} %{row.gflops:>10.0f}"
+                      f"{100 * row.fraction:>11.0f} %{row.memory:>8.0f} MB{yardstick.speed / row.speed:>9.2f}x")
         print("\nMedians of the rounds; spread: largest less smallest. FLOPs: weight products that the "
-              "batch's tokens\nneed, the same for both sides; rates of each row's own type. Memory: the "
-              "process's peak" + self.import_note() + ".\n")
+              "batch's tokens\nneed, the same for both sides; rates of each row's own type. Memory: "
+              + ("taken of the GPU's, without\nthe context. PyTorch waits after ten steps, ours after each"
+                 if on_gpu else "the process's peak" + self.import_note()) + ".\n")
 
     def import_note(self):
         imports = max((row.import_mb for row in self.rows), default=0)
@@ -255,13 +311,15 @@ class Comparison:
 
     def report(self):
         self.print_tables()
-        targets = check_targets(self.machine["simd"], self.rows)
+        gpu = self.machine["device_name"].split(",")[0]
+        targets = check_targets(gpu or self.machine["simd"], self.rows)
         for target in targets:
             print(f"{'met   ' if target['met'] else 'MISSED'}  {target['says']}: {target['found']:.2f}, "
                   f"target {target['bound']} {target['target']:.2f}")
         if self.arguments.json:
             write_json(self.arguments.json, {
                 "machine": self.machine, "isa": self.arguments.isa, "torch": self.torch,
+                "torch_gemm_gflops": self.torch_rate,
                 "gemm_gflops": self.rates,
                 "gflop_per_barcode": {f"{p} {t}": value for (p, t), value in self.flops.items()},
                 "results": [row.summary() for row in self.rows], "targets": targets})

@@ -58,6 +58,9 @@ class Batch:
     visible: torch.Tensor  # [sequences, visible tokens], positions in ascending order
     masked: torch.Tensor  # [sequences, masked tokens], likewise
 
+    def to(self, device):
+        return Batch(self.ids.to(device), self.visible.to(device), self.masked.to(device))
+
 
 def random_batch(sequences, generator, tokens=TOKENS):
     """Random k-mers, exactly half of each sequence masked, as `barcodemae bench` has them."""
@@ -101,13 +104,12 @@ class MaskedAutoencoder(nn.Module):
         return self.loss(self.head(wanted).flatten(0, 1), batch)
 
     def forward_as_authors(self, batch):
-        sequences, tokens = batch.ids.shape
-        masked = torch.zeros(sequences, tokens, dtype=torch.bool).scatter(1, batch.masked, True)
+        masked = torch.zeros_like(batch.ids, dtype=torch.bool).scatter(1, batch.masked, True)
         encoded = self.encoder(
             input_ids=batch.ids.gather(1, batch.visible), position_ids=batch.visible,
             attention_mask=torch.ones_like(batch.visible)).last_hidden_state
         projected = self.projection(encoded)
-        rows = projected.new_zeros(sequences, tokens, projected.shape[2])
+        rows = projected.new_zeros(*batch.ids.shape, projected.shape[2])
         rows[~masked] = projected.flatten(0, 1)
         rows[masked] = self.mask_vector
         decoded = self.decoder(inputs_embeds=rows, position_ids=positions(batch),
@@ -124,7 +126,7 @@ class MaskedAutoencoder(nn.Module):
 
 
 def positions(batch):
-    return torch.arange(batch.ids.shape[1]).expand(batch.ids.shape)
+    return torch.arange(batch.ids.shape[1], device=batch.ids.device).expand(batch.ids.shape)
 
 
 class Embedder(nn.Module):

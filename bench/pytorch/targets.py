@@ -10,12 +10,15 @@ RATE_BATCH = 128
 @dataclass
 class Target:
     """`beside`: a variant of PyTorch, "best" or the best of a type ("best f32", "best bf16");
-    empty: oneDNN's rate. `memory`: peaks instead of speeds, and no more instead of no less."""
+    empty: the rate of products alone. `memory`: peaks instead of speeds, and no more instead of no
+    less. `absolute`: barcodes/s."""
     task: str
     precision: str
     beside: str
     value: float
     memory: bool = False
+    absolute: bool = False
+    batch: int = 0  # 0: RATIO_BATCH beside PyTorch, else RATE_BATCH
 
 
 WITH_AMX = [
@@ -39,7 +42,14 @@ WITHOUT_AMX = [
     Target("embed", "int8", "", 0.60),
 ]
 WITH_AVX2 = [Target("train", "f32", "best f32", 1.0), Target("embed", "f32", "best f32", 1.0)]
-TARGETS = {"amx": WITH_AMX, "avx512bf16": WITHOUT_AMX, "avx2": WITH_AVX2}
+ON_H200 = [
+    Target("train", "bf16", "", 0.45, batch=512),
+    Target("train", "bf16", "", 8000, absolute=True, batch=512),
+    Target("train", "bf16", "best bf16", 1.5, batch=512),
+    Target("embed", "bf16", "", 45000, absolute=True, batch=512),
+    Target("embed", "bf16", "best bf16", 1.5, batch=512),
+]
+TARGETS = {"NVIDIA H200": ON_H200, "amx": WITH_AMX, "avx512bf16": WITHOUT_AMX, "avx2": WITH_AVX2}
 
 
 def find_theirs(rows, beside):
@@ -52,14 +62,16 @@ def find_theirs(rows, beside):
 
 def check(target, preset, rows):
     """None where the run has no numbers for it."""
-    batch = RATIO_BATCH if target.beside else RATE_BATCH
+    batch = target.batch or (RATIO_BATCH if target.beside else RATE_BATCH)
     rows = [r for r in rows if (r.preset, r.task, r.batch) == (preset, target.task, batch)]
     ours = next((r for r in rows if r.ours and r.precision == target.precision), None)
     if ours is None:
         return None
     who = f"{preset} {target.task} {target.precision}, batch {batch}"
+    if target.absolute:
+        return f"{who}, barcodes/s", ours.speed
     if not target.beside:
-        return f"{who}, of oneDNN's rate", ours.fraction
+        return f"{who}, of the rate of products alone", ours.fraction
     theirs = find_theirs(rows, target.beside)
     if theirs is None:
         return None
@@ -68,11 +80,11 @@ def check(target, preset, rows):
     return f"{who}, speed over {theirs.name}", ours.speed / theirs.speed
 
 
-def check_targets(simd, rows):
-    """Of `base`; `small` is to gain as much beside PyTorch."""
+def check_targets(machine, rows):
+    """Of `base`; `small` is to gain as much beside PyTorch. `machine`: a SIMD level, or a GPU."""
     results = []
     for preset in ("base", "small"):
-        for target in TARGETS.get(simd, []):
+        for target in TARGETS.get(machine, []):
             found = check(target, preset, rows) if preset == "base" or target.beside else None
             if found is None:
                 continue

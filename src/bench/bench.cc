@@ -24,29 +24,58 @@ using nlohmann::ordered_json;
 const char* name(BenchTask task) { return task == BenchTask::kTrain ? "train" : "embed"; }
 
 /// Whether this machine computes so, and the task can be done so.
-bool available(DType precision, BenchTask task) {
+bool available(DType precision, BenchTask task, const std::string& device) {
   if (precision == DType::kInt8 && task == BenchTask::kTrain) return false;
-  return cpu::has_precision(precision);
+  switch (parse_device(device).value().kind) {
+    case DeviceName::Kind::kCpu:
+      return cpu::has_precision(precision);
+    case DeviceName::Kind::kCuda:
+      return precision != DType::kInt8;
+    case DeviceName::Kind::kReference:
+      return precision != DType::kBFloat16;
+  }
+  return false;
 }
 
-GemmRate gemm_rate(DType precision, int repeats) {
+bool is_cpu(const std::string& device) { return device == "cpu"; }
+
+/// "NVIDIA H200, 150.0 GB, CUDA 13.0" of a GPU; empty for the others. In a process of its own: a
+/// process that has begun to use a GPU must not be forked.
+std::string device_description(const std::string& device) {
+  const DeviceName name = parse_device(device).value();
+  if (name.kind != DeviceName::Kind::kCuda) return "";
+  return run_in_child([&] {
+           const CudaChoice choice = choose_cuda_device(name.number);
+           return fmt::format("{}, {}, {}", choice.device.name,
+                              format_bytes(static_cast<double>(choice.device.memory_bytes)),
+                              choice.plugin->library());
+         })
+      .output;
+}
+
+GemmRate gemm_rate(DType precision, const std::string& device, int repeats) {
   const ChildOutcome child = run_in_child([&] {
+    const GemmRate rate = is_cpu(device)
+                              ? measure_gemm_rate(precision, repeats)
+                              : measure_device_gemm_rate(*make_backend(device), precision, repeats);
     json numbers = json::array();
-    for (const GemmRate::Shape& shape : measure_gemm_rate(precision, repeats).shapes) {
-      numbers.push_back({shape.name, shape.out, shape.in, shape.gflops});
+    for (const GemmRate::Shape& shape : rate.shapes) {
+      numbers.push_back({shape.name, shape.out, shape.in, shape.gflops, shape.rows});
     }
-    return numbers.dump();
+    return json{rate.gflops, numbers}.dump();
   });
+  const json numbers = json::parse(child.output);
   GemmRate rate;
-  for (const json& shape : json::parse(child.output)) {
-    rate.shapes.push_back({shape[0], shape[1], shape[2], shape[3]});
-    rate.gflops += rate.shapes.back().gflops;
+  rate.gflops = numbers[0];
+  for (const json& shape : numbers[1]) {
+    rate.shapes.push_back({shape[0], shape[1], shape[2], shape[3], shape[4]});
   }
-  rate.gflops /= static_cast<double>(rate.shapes.size());
-  fmt::print("oneDNN alone, {:<5}{:8.0f} GFLOP/s  (", precision_name(precision), rate.gflops);
+  fmt::print("{}, {:<5}{:8.0f} GFLOP/s  (", is_cpu(device) ? "oneDNN alone" : "products alone",
+             precision_name(precision), rate.gflops);
   for (const GemmRate::Shape& shape : rate.shapes) {
     fmt::print("{}{}x{} {:.0f}", &shape == &rate.shapes.front() ? "" : ", ", shape.out, shape.in,
                shape.gflops);
+    if (!is_cpu(device)) fmt::print(" of {} rows", shape.rows);
   }
   fmt::print(")\n");
   std::fflush(stdout);
@@ -58,15 +87,31 @@ BenchRow measure(const SpeedRequest& request, double yardstick) {
     // Logging of the measured code would tear the table.
     if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
     const Speed speed = measure_speed(request);
-    return json{speed.samples_per_s, speed.gflops}.dump();
+    return json{speed.samples_per_s, speed.gflops, speed.device_bytes}.dump();
   });
   const json numbers = json::parse(child.output);
-  BenchRow row{request, {numbers[0], numbers[1]}, 0, child.peak_bytes};
+  BenchRow row{request, {numbers[0], numbers[1], numbers[2]}, 0, child.peak_bytes};
   row.fraction = row.speed.gflops / yardstick;
-  fmt::print("{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n",
-             request.preset, name(request.task), precision_name(request.precision), request.batch,
-             request.tokens, model_of(request).encoder.width, row.speed.samples_per_s,
-             row.speed.gflops, 100 * row.fraction, static_cast<double>(row.peak_bytes) / 1e6);
+  fmt::print(
+      "{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n", request.preset,
+      name(request.task), precision_name(request.precision), request.batch, request.tokens,
+      model_of(request).encoder.width, row.speed.samples_per_s, row.speed.gflops,
+      100 * row.fraction,
+      static_cast<double>(is_cpu(request.device) ? row.peak_bytes : row.speed.device_bytes) / 1e6);
+  std::fflush(stdout);
+  return row;
+}
+
+PrepareRow measure(const PrepareRequest& request) {
+  const ChildOutcome child = run_in_child([&] {
+    if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
+    const PrepareSpeed speed = measure_preparing(request);
+    return json{speed.records_per_s, speed.records_per_cpu_s}.dump();
+  });
+  const json numbers = json::parse(child.output);
+  PrepareRow row{request, {numbers[0], numbers[1]}};
+  fmt::print("{:<12}{:>7}{:>16.0f}{:>24.0f}\n", request.preset, request.batch,
+             row.speed.records_per_s, row.speed.records_per_cpu_s);
   std::fflush(stdout);
   return row;
 }
@@ -88,16 +133,25 @@ ReadRow measure(const ReadRequest& request) {
 
 void measure_models(const BenchOptions& options, BenchReport& report) {
   const bool quick = options.quick;
-  make_backend("cpu");  // limits oneDNN to the SIMD level that we use, before its first product
+  const std::string& device = options.device;
+  // Limits oneDNN to the SIMD level that we use, before its first product.
+  if (is_cpu(device)) make_backend(device);
   std::map<DType, double> yardsticks;
   for (const DType precision : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
-    if (!available(precision, BenchTask::kEmbed)) continue;
-    report.rates.push_back({precision, gemm_rate(precision, quick ? 5 : 20)});
+    if (!available(precision, BenchTask::kEmbed, device)) continue;
+    // That of a device takes long in precisions nobody asked for, and has no other use.
+    const auto asked =
+        std::count(options.precisions.begin(), options.precisions.end(), precision_name(precision));
+    if (!is_cpu(device) && asked == 0) continue;
+    report.rates.push_back({precision, gemm_rate(precision, device, quick ? 5 : 20)});
     yardsticks[precision] = report.rates.back().second.gflops;
   }
   fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type",
-             "batch", "tokens", "width", "barcodes/s", "GFLOP/s", "of oneDNN", "peak memory");
+             "batch", "tokens", "width", "barcodes/s", "GFLOP/s",
+             is_cpu(device) ? "of oneDNN" : "of products",
+             is_cpu(device) ? "peak memory" : "its memory");
   SpeedRequest request;
+  request.device = device;
   request.micro_batch = options.micro_batch;
   if (quick) {
     request.repeats = 1;
@@ -106,11 +160,11 @@ void measure_models(const BenchOptions& options, BenchReport& report) {
   for (const std::string& preset : options.presets) {
     request.preset = preset;
     for (const std::string& task : options.tasks) {
-      if (task == "read") continue;
+      if (task != "train" && task != "embed") continue;
       request.task = task == "train" ? BenchTask::kTrain : BenchTask::kEmbed;
       for (const std::string& precision : options.precisions) {
         request.precision = precision_named(precision);
-        if (!available(request.precision, request.task)) continue;
+        if (!available(request.precision, request.task, device)) continue;
         const double yardstick = yardsticks.at(request.precision);
         for (const int width : options.widths) {
           request.width = width;
@@ -128,6 +182,22 @@ void measure_models(const BenchOptions& options, BenchReport& report) {
   }
   fmt::print(
       "\nFLOPs: weight products that the batch's tokens need, half of them masked in training.\n");
+}
+
+void measure_preparations(const BenchOptions& options, BenchReport& report) {
+  fmt::print("\n{:<12}{:>7}{:>16}{:>24}\n", "preparing", "batch", "records/s",
+             "by CPU time, a core");
+  for (const std::string& preset : options.presets) {
+    for (const std::int64_t batch : options.batches) {
+      if (options.quick && batch != options.batches.front()) continue;
+      PrepareRequest request{.preset = preset, .batch = batch};
+      if (options.quick) {
+        request.records = std::max<std::int64_t>(2000, 8 * batch);
+        request.seconds = 0;
+      }
+      report.preparations.push_back(measure(request));
+    }
+  }
 }
 
 void measure_files(const BenchOptions& options, BenchReport& report) {
@@ -155,9 +225,15 @@ BenchReport run_bench(const BenchOptions& options) {
   fmt::print("{}, {} thread{}, SIMD {}\n", machine().cpu_model, thread_count(),
              thread_count() == 1 ? "" : "s", to_string(machine().simd));
   BenchReport report;
-  const auto reads = std::count(options.tasks.begin(), options.tasks.end(), "read");
-  if (reads < static_cast<std::ptrdiff_t>(options.tasks.size())) measure_models(options, report);
-  if (reads > 0) measure_files(options, report);
+  report.device = options.device;
+  report.device_name = device_description(options.device);
+  if (!report.device_name.empty()) fmt::print("{}: {}\n", report.device, report.device_name);
+  const auto asked = [&](const char* task) {
+    return std::count(options.tasks.begin(), options.tasks.end(), task) > 0;
+  };
+  if (asked("train") || asked("embed")) measure_models(options, report);
+  if (asked("prepare")) measure_preparations(options, report);
+  if (asked("read")) measure_files(options, report);
   return report;
 }
 
@@ -167,13 +243,18 @@ ordered_json to_json(const BenchReport& report) {
   result["machine"] = {{"cpu", machine().cpu_model},
                        {"threads", thread_count()},
                        {"simd", to_string(machine().simd)},
-                       {"memory_mb", static_cast<double>(machine().memory_bytes) / 1e6}};
+                       {"memory_mb", static_cast<double>(machine().memory_bytes) / 1e6},
+                       {"device", report.device},
+                       {"device_name", report.device_name}};
   for (const auto& [precision, rate] : report.rates) {
     ordered_json& of = result["gemm"][precision_name(precision)];
     of["gflops"] = rate.gflops;
     for (const GemmRate::Shape& shape : rate.shapes) {
-      of["shapes"].push_back(
-          {{"weight", shape.name}, {"out", shape.out}, {"in", shape.in}, {"gflops", shape.gflops}});
+      of["shapes"].push_back({{"weight", shape.name},
+                              {"out", shape.out},
+                              {"in", shape.in},
+                              {"rows", shape.rows},
+                              {"gflops", shape.gflops}});
     }
   }
   result["results"] = ordered_json::array();
@@ -188,7 +269,15 @@ ordered_json to_json(const BenchReport& report) {
                                  {"samples_per_s", row.speed.samples_per_s},
                                  {"gflops", row.speed.gflops},
                                  {"fraction", row.fraction},
-                                 {"peak_mb", static_cast<double>(row.peak_bytes) / 1e6}});
+                                 {"peak_mb", static_cast<double>(row.peak_bytes) / 1e6},
+                                 {"device_mb", static_cast<double>(row.speed.device_bytes) / 1e6}});
+  }
+  if (!report.preparations.empty()) result["preparing"] = ordered_json::array();
+  for (const PrepareRow& row : report.preparations) {
+    result["preparing"].push_back({{"preset", row.request.preset},
+                                   {"batch", row.request.batch},
+                                   {"records_per_s", row.speed.records_per_s},
+                                   {"records_per_cpu_s", row.speed.records_per_cpu_s}});
   }
   result["reading"] = ordered_json::array();
   for (const ReadRow& row : report.readings) {

@@ -78,6 +78,7 @@ GemmRate measure_gemm_rate(DType precision, int repeats) {
                  {"feed-forward in", 3072, 768},
                  {"feed-forward out", 768, 3072}};
   for (GemmRate::Shape& shape : rate.shapes) {
+    shape.rows = kRows;
     shape.gflops = measure(shape.out, shape.in, precision, repeats);
     rate.gflops += shape.gflops / static_cast<double>(rate.shapes.size());
   }

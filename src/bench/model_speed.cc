@@ -54,13 +54,29 @@ double median_seconds(const SpeedRequest& request, const std::function<void()>& 
   return *middle;
 }
 
+/// Of a device's own memory, what was taken since this object was made.
+class TakenMemory {
+ public:
+  explicit TakenMemory(const Backend& backend)
+      : backend_(backend), before_(backend.in_host_memory() ? 0 : backend.available_memory()) {}
+  std::size_t bytes() const {
+    if (backend_.in_host_memory()) return 0;
+    return before_ - std::min(before_, backend_.available_memory());
+  }
+
+ private:
+  const Backend& backend_;
+  std::size_t before_;
+};
+
 Speed measure_training(const SpeedRequest& request) {
   PretrainOptions options;
   options.model = model_of(request);
   options.batch = request.batch;
   options.micro_batch = request.micro_batch > 0 ? request.micro_batch : request.batch;
   options.seed = kSeed;
-  const auto backend = make_cpu_backend();
+  const auto backend = make_backend(request.device);
+  const TakenMemory taken(*backend);
   SingleProcess alone;
   Learner learner(options, *backend, request.precision, static_cast<int>(request.tokens), alone);
   learner.initialise({});
@@ -87,12 +103,13 @@ Speed measure_training(const SpeedRequest& request) {
     learner.step(content, step, point, step);
     ++step;
   });
-  return {static_cast<double>(request.batch) / seconds, 1e-9 * flops / seconds};
+  return {static_cast<double>(request.batch) / seconds, 1e-9 * flops / seconds, taken.bytes()};
 }
 
 Speed measure_embedding(const SpeedRequest& request) {
   const ModelConfig config = model_of(request);
-  const auto backend = make_cpu_backend();
+  const auto backend = make_backend(request.device);
+  const TakenMemory taken(*backend);
   Parameters parameters(*backend);
   const Encoder encoder(parameters, config);
   parameters.allocate(/*training=*/false);
@@ -112,7 +129,7 @@ Speed measure_embedding(const SpeedRequest& request) {
     arena.rewind();
   });
   return {static_cast<double>(request.batch) / seconds,
-          1e-9 * embedding_flops(config, batch.tokens()) / seconds};
+          1e-9 * embedding_flops(config, batch.tokens()) / seconds, taken.bytes()};
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ enum class BenchTask { kTrain, kEmbed };
 
 struct SpeedRequest {
   std::string preset;
+  std::string device = "cpu";  ///< as make_backend() knows it
   BenchTask task = BenchTask::kTrain;
   DType precision = DType::kFloat32;
   std::int64_t batch = 32;
@@ -27,6 +28,9 @@ struct SpeedRequest {
 struct Speed {
   double samples_per_s = 0;  ///< median of the repeats
   double gflops = 0;         ///< by the FLOPs of nn/flops.h
+  /// Taken of a device's own memory: weights, activations and what grew with the first steps, not
+  /// what its driver and libraries take at the start. 0 for devices in the host's memory.
+  std::size_t device_bytes = 0;
 };
 
 /// The preset with the width asked for. Throws UserError when it has no such model, or not so many

@@ -1,44 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "bench/read_speed.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <system_error>
 #include <vector>
 
-#include "base/temporary_files.h"
+#include "bench/scratch_file.h"
 #include "sequence/reader.h"
-#include "simulate/simulation.h"
 
 namespace barcodemae {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A file that goes away with the object, and with the process when it is ended.
-class ScratchFile {
- public:
-  explicit ScratchFile(const std::string& ending)
-      : path_(fs::temp_directory_path() / fmt::format("barcodemae-bench.{}.{}", getpid(), ending)),
-        registered_(path_) {}
-  ~ScratchFile() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-  RegisteredTemporary registered_;
-};
 
 template <typename Body>
 double seconds(Body&& body) {
@@ -81,13 +57,7 @@ double hash_rate() {
 ReadSpeed measure_reading(const ReadRequest& request) {
   remove_temporaries_on_signals();
   const ScratchFile file(request.ending);
-  {
-    SimulationOptions options;
-    options.records = request.records;
-    RecordWriter writer(file.path());
-    write_simulation(Simulation(options), writer);
-    writer.commit();
-  }
+  write_simulated(file.path(), request.records);
   ReadSpeed speed;
   speed.text_mb = 1e-6 * static_cast<double>(text_bytes(file.path()));
   std::vector<double> times, hash_rates;

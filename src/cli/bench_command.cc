@@ -22,7 +22,7 @@ struct BenchCommandOptions {
 void run(const BenchCommandOptions& options) {
   // One precision alone was asked for: a table without rows would say nothing.
   if (options.bench.precisions.size() == 1) {
-    cpu::require_precision(precision_named(options.bench.precisions.front()));
+    require_precision(precision_named(options.bench.precisions.front()), options.bench.device);
   }
   require_writable(options.json);
   const BenchReport report = run_bench(options.bench);
@@ -38,8 +38,10 @@ void add_bench_command(CLI::App& application) {
   command.add_option("--preset", options->bench.presets, "Models to measure")
       ->check(CLI::IsMember(preset_names()))
       ->capture_default_str();
-  command.add_option("--task", options->bench.tasks, "train, embed, read")
-      ->check(CLI::IsMember({"train", "embed", "read"}))
+  command
+      .add_option("--task", options->bench.tasks,
+                  "train, embed, read (files), prepare (the batches of a training)")
+      ->check(CLI::IsMember({"train", "embed", "read", "prepare"}))
       ->capture_default_str();
   command.add_option("--precision", options->bench.precisions, "f32, bf16, int8 (embed)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
@@ -66,7 +68,9 @@ void add_bench_command(CLI::App& application) {
       "Examples:\n"
       "  barcodemae bench --quick\n"
       "  barcodemae bench --preset base --precision bf16 --batch 32 --json bench.json\n"
-      "  barcodemae bench --task read");
+      "  barcodemae bench --task read\n"
+      "  barcodemae bench --device cuda --preset base --precision bf16 --batch 512");
+  add_device_option(command, options->bench.device)->group("Compute");
   add_common_options(command);
   command.callback([options] { run(*options); });
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "bench/child_process.h"
+#include "devices.h"
 
 namespace barcodemae {
 namespace {
@@ -70,6 +71,30 @@ TEST(Bench, ReportsRatesFractionsAndMemory) {
   // tiny: 2 layers of width 64, 110 tokens, 12 · 64² weights a layer.
   const Speed& embedding = report.rows[1].speed;
   EXPECT_NEAR(embedding.gflops / embedding.samples_per_s, 2e-9 * 110 * 2 * 12 * 64 * 64, 1e-9);
+}
+
+// Rates of products alone, fractions of them, and the device's own memory; no GPU is needed.
+TEST(Bench, MeasuresADevice) {
+  if (!emulate_cuda()) GTEST_SKIP() << "built without the emulation of CUDA";
+  BenchOptions options;
+  options.device = "cuda";
+  options.presets = {"tiny"};
+  options.tasks = {"embed", "prepare"};
+  options.precisions = {"bf16", "int8"};
+  options.batches = {2};
+  options.quick = true;
+  const BenchReport report = run_bench(options);
+  const nlohmann::ordered_json json = to_json(report);
+  EXPECT_EQ(json["machine"]["device"], "cuda");
+  EXPECT_NE(json["machine"]["device_name"], "");
+  ASSERT_EQ(report.rows.size(), 1u);  // int8 is of the CPU
+  const auto& rate = json["gemm"]["bf16"];
+  ASSERT_EQ(rate["shapes"].size(), 5u);
+  EXPECT_EQ(rate["shapes"][0]["out"], rate["shapes"][0]["rows"]);
+  EXPECT_EQ(rate["gflops"], rate["shapes"][0]["gflops"]);
+  EXPECT_GT(json["results"][0]["device_mb"], 0.5);  // the weights alone: 2 · 12 · 64² · 4 bytes, …
+  ASSERT_EQ(report.preparations.size(), 1u);
+  EXPECT_GT(json["preparing"][0]["records_per_s"], 100.0);
 }
 
 TEST(Bench, MeasuresTheWidthAndLengthAskedFor) {
