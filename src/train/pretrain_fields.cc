@@ -337,7 +337,8 @@ std::vector<PretrainField> make_fields() {
   table.group("Optimiser");
   table.integer("batch", FIELD(batch), 1, 1 << 20, "Barcodes per optimiser step");
   table.integer("micro-batch", FIELD(micro_batch), 1, 1 << 20,
-                "Barcodes in memory at a time; gradients accumulate to --batch");
+                "Barcodes in memory at a time; gradients accumulate to --batch; on a GPU all of "
+                "it, where nothing is given");
   table.real("lr", FIELD(lr), kAboveZero, kHuge,
              "Highest learning rate, used as it is; base without it: 1e-4 · batch / 64");
   table.choice(

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "backend/backends.h"
 #include "base/error.h"
 #include "base/file_content.h"
 #include "formats/bpe_json.h"
@@ -281,7 +282,9 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
         options.schedule.kind == ScheduleKind::kOneCycle ? kOneCycleWarmup : kOtherWarmup;
   }
   if (given.count("micro-batch") == 0) {
-    options.micro_batch = std::min(options.micro_batch, options.batch);
+    // Small pieces leave a GPU idle; what does not fit its memory is refused with what does.
+    const bool on_gpu = parse_device(options.device).value().kind == DeviceName::Kind::kCuda;
+    options.micro_batch = on_gpu ? options.batch : std::min(options.micro_batch, options.batch);
   } else if (options.micro_batch > options.batch) {
     throw UserError("--micro-batch {} is larger than --batch {}\nIt is a part of the batch.",
                     options.micro_batch, options.batch);

@@ -127,6 +127,16 @@ TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
               HasSubstr("--mask-ratio: --objective causal masks nothing"));
 }
 
+TEST(PretrainOptions, AGpuTakesWholeBatchesUnlessItIsTold) {
+  const auto micro_batch = [](std::map<std::string, std::string> given) {
+    given.insert({{"preset", "base"}, {"batch", "512"}});
+    return resolve_pretrain_options(given).micro_batch;
+  };
+  EXPECT_EQ(micro_batch({}), 32);
+  EXPECT_EQ(micro_batch({{"device", "cuda:1"}}), 512);
+  EXPECT_EQ(micro_batch({{"device", "cuda"}, {"micro-batch", "64"}}), 64);
+}
+
 TEST(PretrainOptions, SpansBeginAtTheFirstKmer) {
   const auto first = [](const char* cls) {
     return resolve_pretrain_options({{"cls", cls}, {"max-positions", "128"}, {"mask-span", "3"}})
