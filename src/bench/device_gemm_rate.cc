@@ -96,8 +96,8 @@ double rate(Product& product, int repeats) {
   if (first > 0.1) repeats = 1;
   const int count =
       first > 0.1 ? 1 : std::clamp(static_cast<int>(0.05 / product.seconds(2)), 1, 1000);
-  std::vector<double> times;
-  for (int repeat = 0; repeat < repeats; ++repeat) times.push_back(product.seconds(count));
+  std::vector<double> times(static_cast<std::size_t>(repeats));
+  for (double& time : times) time = product.seconds(count);
   const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());
   return product.gflops(*middle);
