@@ -81,12 +81,6 @@ void* Buffer::grow(std::size_t bytes) {
   return data_;
 }
 
-void* Carver::take_bytes(std::size_t bytes) {
-  void* result = memory_ == nullptr ? nullptr : memory_ + used_;
-  used_ += round_up(bytes, kAlignment);
-  return result;
-}
-
 void copy_past_caches(void* destination, const void* source, std::size_t bytes) {
 #if defined(__SSE2__)
   auto* to = static_cast<__m128i*>(destination);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tensor/carver.h"
 #include "tensor/view.h"
 
 namespace barcodemae::cpu {
@@ -40,26 +41,7 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
-/// Cuts one block into aligned arrays. Over no memory it only counts, so that a kernel states its
-/// needs and finds its arrays by the same lines.
-class Carver {
- public:
-  explicit Carver(void* memory) : memory_(static_cast<std::byte*>(memory)) {}
-
-  template <typename T>
-  T* take(std::int64_t count) {
-    return static_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
-  }
-  void* take(std::int64_t count, DType type) {
-    return take_bytes(static_cast<std::size_t>(count) * size_of(type));
-  }
-  void* take_bytes(std::size_t bytes);
-  std::size_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  std::size_t used_ = 0;
-};
+using Carver = AlignedCarver<kAlignment>;
 
 /// memcpy between 16-byte aligned places, for what is not read again soon: it does not pass through
 /// the caches.

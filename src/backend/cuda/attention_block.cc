@@ -102,13 +102,8 @@ void CudaBackend::attention_block_backward(View dx, bool accumulate, View dy, Vi
   Norm norm = norm_of(y, block.norm_weight, block.norm_bias, block.norm_epsilon, segments, output);
   norm.mean = saved.mean;
   norm.rstd = saved.rstd;
-  const bool dropping = norm.dropout.threshold > 0;
-  const View projected = dropping ? d.projected : d.sum;
-  residual_norm_backward(
-      stream_, norm,
-      {d.sum.data, dropping ? d.projected.data : nullptr, dy.data, saved.sum.data, d.partial});
-  add_norm_gradients(d.partial, x.rows, x.cols, block.norm_weight, block.norm_bias,
-                     block.output_bias);
+  const View projected = residual_backward(d.sum, d.projected, dy, saved.sum, d.partial, norm,
+                                           block.norm_weight, block.norm_bias, block.output_bias);
   add_weight_gradient(block.output_weight, projected, saved.context);
   project_back(d.context, projected, block.output_weight);
   attention_backward(stream_, d.qkv.data, d.context.data, saved.context.data, saved.log_sum_exp,

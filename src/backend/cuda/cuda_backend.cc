@@ -188,6 +188,16 @@ void CudaBackend::add_norm_gradients(const float* partial, std::int64_t rows, st
   }
 }
 
+View CudaBackend::residual_backward(View dsum, View dproduct, View dy, View sum, float* partial,
+                                    const Norm& norm, const Parameter& weight,
+                                    const Parameter& bias, const Parameter& product_bias) {
+  const bool dropping = norm.dropout.threshold > 0;
+  residual_norm_backward(
+      stream_, norm, {dsum.data, dropping ? dproduct.data : nullptr, dy.data, sum.data, partial});
+  add_norm_gradients(partial, norm.rows, norm.width, weight, bias, product_bias);
+  return dropping ? dproduct : dsum;
+}
+
 RowNames cuda::row_names(const Segments& segments) {
   return {integers(segments.offsets), integers(segments.records), integers(segments.positions),
           static_cast<int>(segments.sequences())};

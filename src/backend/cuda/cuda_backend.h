@@ -129,6 +129,12 @@ class CudaBackend final : public Backend {
 
   cuda::Norm norm_of(View y, const Parameter& weight, const Parameter& bias, float epsilon,
                      const Segments& segments, const Dropout& dropout) const;
+  /// The backward pass of y = LN(x + dropout(product)), of which `norm` has what forward kept:
+  /// writes dsum, adds to the gradients of the norm and of the product's bias, and returns
+  /// dproduct, which is dsum itself without dropout.
+  View residual_backward(View dsum, View dproduct, View dy, View sum, float* partial,
+                         const cuda::Norm& norm, const Parameter& weight, const Parameter& bias,
+                         const Parameter& product_bias);
   /// Adds the sums of norm.h to the gradients that are wanted; `bias` may have none.
   void add_norm_gradients(const float* partial, std::int64_t rows, std::int64_t width,
                           const Parameter& weight, const Parameter& bias, const Parameter& third);

@@ -81,12 +81,8 @@ void CudaBackend::feed_forward_block_backward(View dx, bool accumulate, View dy,
   Norm norm = norm_of(y, block.norm_weight, block.norm_bias, block.norm_epsilon, segments, dropout);
   norm.mean = saved.mean;
   norm.rstd = saved.rstd;
-  const bool dropping = norm.dropout.threshold > 0;
-  const View projected = dropping ? d.projected : d.sum;
-  residual_norm_backward(
-      stream_, norm,
-      {d.sum.data, dropping ? d.projected.data : nullptr, dy.data, saved.sum.data, d.partial});
-  add_norm_gradients(d.partial, x.rows, x.cols, block.norm_weight, block.norm_bias, block.out_bias);
+  const View projected = residual_backward(d.sum, d.projected, dy, saved.sum, d.partial, norm,
+                                           block.norm_weight, block.norm_bias, block.out_bias);
   add_weight_gradient(block.out_weight, projected, saved.activated);
   project_back(d.inner, projected, block.out_weight);
   gelu_backward(stream_, d.inner, saved.inner, d.partial);

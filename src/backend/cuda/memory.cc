@@ -12,8 +12,6 @@
 namespace barcodemae::cuda {
 namespace {
 
-constexpr std::size_t kAlignment = 256;
-
 std::string megabytes(std::size_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 }  // namespace
@@ -62,12 +60,6 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
   return *this;
-}
-
-void* Carver::take_bytes(std::size_t bytes) {
-  void* result = memory_ == nullptr ? nullptr : memory_ + used_;
-  used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  return result;
 }
 
 Staging::Staging() {

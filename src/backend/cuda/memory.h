@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tensor/view.h"
+#include "tensor/carver.h"
 
 namespace barcodemae::cuda {
+
+constexpr std::size_t kAlignment = 256;
 
 /// Zeroed on `stream`, 256-byte aligned; null for no bytes. Throws UserError with the number of
 /// bytes when the device has less.
@@ -40,27 +42,7 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
-/// Cuts one block into aligned arrays. Over no memory it only counts, so that an op states its
-/// needs and finds its arrays by the same lines.
-class Carver {
- public:
-  explicit Carver(void* memory) : memory_(static_cast<std::byte*>(memory)) {}
-
-  template <typename T>
-  T* take(std::int64_t count) {
-    return static_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
-  }
-  View take(std::int64_t rows, std::int64_t cols, DType type) {
-    const View shape{nullptr, rows, cols, type};
-    return {take_bytes(shape.bytes()), rows, cols, type};
-  }
-  void* take_bytes(std::size_t bytes);
-  std::size_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  std::size_t used_ = 0;
-};
+using Carver = AlignedCarver<kAlignment>;
 
 /// Pinned memory that uploads pass through, in two halves: while the device copies from one, the
 /// host fills the other. The host waits only when it is a whole half ahead.
