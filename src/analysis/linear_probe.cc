@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "analysis/linear_probe.h"
 
-#include <dnnl.h>
 #include <fmt/format.h>
 
 #include <Eigen/Core>
@@ -10,6 +9,8 @@
 #include <memory>
 #include <numeric>
 
+#include "analysis/adamw.h"
+#include "analysis/sgemm.h"
 #include "base/error.h"
 #include "base/one_openmp_thread.h"
 #include "base/progress.h"
@@ -25,21 +26,10 @@ constexpr std::int64_t kRowBlock = 256;     // rows that one thread answers at a
 constexpr std::int64_t kRowPiece = 16;      // rows that one thread reads, or normalises, at a time
 constexpr std::int64_t kScalePiece = 4096;  // rows of one partial sum
 
-// PyTorch's AdamW.
-constexpr float kBeta1 = 0.9f, kBeta2 = 0.999f, kEpsilon = 1e-8f;
-
-using Array = Eigen::Map<Eigen::ArrayXf>;
+using Array = AdamW::Array;
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 std::int64_t pieces(std::int64_t count, std::int64_t piece) { return (count + piece - 1) / piece; }
-
-void multiply(char transpose_a, char transpose_b, std::int64_t rows, std::int64_t cols,
-              std::int64_t inner, const float* a, std::int64_t a_stride, const float* b,
-              std::int64_t b_stride, float* product, std::int64_t stride) {
-  const dnnl_status_t status = dnnl_sgemm(transpose_a, transpose_b, rows, cols, inner, 1.0f, a,
-                                          a_stride, b, b_stride, 0.0f, product, stride);
-  BARCODEMAE_CHECK(status == dnnl_success, "sgemm failed with status {}", static_cast<int>(status));
-}
 
 std::vector<std::int64_t> labelled(std::span<const std::int32_t> labels) {
   std::vector<std::int64_t> rows;
@@ -77,8 +67,8 @@ class LinearProbe::Trainer {
     parallel_for(blocks, [&](std::int64_t block, int) {
       const OneOpenMpThread one_thread;
       const std::int64_t first = block * kClassBlock;
-      multiply('N', 'T', rows, std::min(kClassBlock, classes_ - first), cols_, batch.data(), cols_,
-               weights_.data() + first * cols_, cols_, logits_.data() + first, stride_);
+      sgemm('N', 'T', rows, std::min(kClassBlock, classes_ - first), cols_, batch.data(), cols_,
+            weights_.data() + first * cols_, cols_, logits_.data() + first, stride_);
     });
     const double loss = to_logit_gradients(targets);
     ++steps_;
@@ -88,8 +78,8 @@ class LinearProbe::Trainer {
       const std::int64_t count = std::min(kClassBlock, classes_ - first);
       std::vector<float>& gradient = gradients_[index(thread)];
       gradient.resize(index(kClassBlock * cols_));
-      multiply('T', 'N', count, cols_, rows, logits_.data() + first, stride_, batch.data(), cols_,
-               gradient.data(), cols_);
+      sgemm('T', 'N', count, cols_, rows, logits_.data() + first, stride_, batch.data(), cols_,
+            gradient.data(), cols_);
       move(first * cols_, {gradient.data(), count * cols_});
     });
     return loss;
@@ -129,15 +119,8 @@ class LinearProbe::Trainer {
       weights -= rate * first;
       return;
     }
-    Array second(second_moment_.data() + begin, gradient.size());
-    const auto corrected = [&](float beta) {
-      return static_cast<float>(1 / (1 - std::pow(double{beta}, static_cast<double>(steps_))));
-    };
-    first = kBeta1 * first + (1 - kBeta1) * gradient;
-    second = kBeta2 * second + (1 - kBeta2) * gradient.square();
-    weights -=
-        rate * (corrected(kBeta1) * first / ((corrected(kBeta2) * second).sqrt() + kEpsilon) +
-                decay * weights);
+    const Array second(second_moment_.data() + begin, gradient.size());
+    AdamW{.rate = rate, .decay = decay}.move(steps_, weights, gradient, first, second);
   }
 
   const LinearProbeOptions& options_;
@@ -292,8 +275,8 @@ std::vector<std::int32_t> LinearProbe::predict(const RowSource& vectors) const {
     std::vector<float> largest(index(rows), -INFINITY);
     for (std::int64_t first = 0; first < classes; first += kClassBlock) {
       const std::int64_t count = std::min(kClassBlock, classes - first);
-      multiply('N', 'T', rows, count, cols, block.data(), cols, weights_.data() + first * cols,
-               cols, logits.data(), count);
+      sgemm('N', 'T', rows, count, cols, block.data(), cols, weights_.data() + first * cols, cols,
+            logits.data(), count);
       for (std::int64_t row = 0; row < rows; ++row) {
         for (std::int64_t c = 0; c < count; ++c) {
           const float logit = logits[index(row * count + c)];

@@ -8,14 +8,17 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "analysis/group_readout.h"
+#include "analysis/neighbourhood_components.h"
 #include "analysis/whitening.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
@@ -39,6 +42,7 @@ struct WhitenCommandOptions {
   int components = 0;
   std::optional<double> shrinkage;
   std::string within;  // a rank; empty: whitening
+  int refine = 0;      // steps
   ComputeOptions compute;
 };
 
@@ -98,6 +102,46 @@ std::vector<std::int64_t> choose_records(const EvaluationData& evaluation,
   return records;
 }
 
+/// Species (a record without one is by itself) and groups of some rank, by record.
+struct Labels {
+  std::vector<std::int32_t> species, classes, groups;
+  std::int64_t class_count = 0;
+};
+
+Labels labels_of(const std::vector<std::int64_t>& records, const Dataset& data, Rank rank) {
+  Labels labels;
+  std::int32_t alone = data.label_count(Rank::kSpecies);
+  for (const std::int64_t record : records) {
+    const std::int32_t species = data.label(record, Rank::kSpecies);
+    labels.species.push_back(species);
+    labels.classes.push_back(species >= 0 ? species : alone++);
+    labels.groups.push_back(data.label(record, rank));
+  }
+  labels.class_count = static_cast<std::int64_t>(
+      std::set<std::int32_t>(labels.classes.begin(), labels.classes.end()).size());
+  return labels;
+}
+
+/// Says what memory the fit takes, and refuses what does not fit. `labels` is null without.
+void require_memory(std::int64_t records, double width, const Labels* labels) {
+  const double vectors = static_cast<double>(records) * width * sizeof(float);
+  // Sums in double precision, means and deviations of classes.
+  const double classes =
+      labels ? static_cast<double>(labels->class_count) * width * 2 * sizeof(double) : 0;
+  const double needed = vectors + classes + 4 * width * width * sizeof(double);
+  const auto free = static_cast<double>(available_memory_bytes());
+  const std::string text = fmt::format(
+      "{} for {} vectors of {} numbers{}", format_bytes(needed), format_count(records), width,
+      labels ? fmt::format(" of {} classes", format_count(labels->class_count)) : "");
+  if (needed > free) {
+    throw UserError(
+        "Fitting needs about {},\nbut only {} are free.\n"
+        "Take fewer --records, or a --pooling of fewer numbers.",
+        text, format_bytes(free));
+  }
+  log_info("Memory: about {}; {} free", text, format_bytes(free));
+}
+
 /// A readout and what is to be known of it.
 struct Fitted {
   std::shared_ptr<const Readout> readout;
@@ -120,17 +164,8 @@ Fitted whitened(const Matrix& vectors, const WhitenCommandOptions& options) {
                       fitted.rank_after)};
 }
 
-/// Species (or, without one, the record by itself) within groups of a rank.
-Fitted discriminating(const Matrix& vectors, const std::vector<std::int64_t>& records,
-                      const Dataset& data, const ModelDescription& description, Rank rank,
-                      const WhitenCommandOptions& options) {
-  std::vector<std::int32_t> classes, groups;
-  std::int32_t alone = data.label_count(Rank::kSpecies);
-  for (const std::int64_t record : records) {
-    const std::int32_t species = data.label(record, Rank::kSpecies);
-    classes.push_back(species >= 0 ? species : alone++);
-    groups.push_back(data.label(record, rank));
-  }
+Fitted discriminating(const Matrix& vectors, const Labels& labels,
+                      const ModelDescription& description, const WhitenCommandOptions& options) {
   GroupReadoutOptions fit;
   fit.components = options.components;
   if (options.shrinkage) fit.shrinkage = *options.shrinkage;
@@ -141,15 +176,26 @@ Fitted discriminating(const Matrix& vectors, const std::vector<std::int64_t>& re
       "Fitting: what tells {} labels apart, not what differs within them, in {} vectors of {} "
       "numbers",
       options.within, format_count(vectors.rows), format_count(vectors.cols));
-  const GroupReadout fitted = fit_group_readout(vectors, classes, groups, fit);
-  return {std::make_shared<const Readout>(fitted.map),
-          {{"within", options.within},
-           {"shrinkage", fit.shrinkage},
-           {"classes", fitted.classes},
-           {"groups", fitted.groups},
-           {"effective_rank_of_class_means", fitted.rank}},
-          fmt::format("fitted to {} classes within {} groups; effective rank of class means {:.1f}",
-                      format_count(fitted.classes), format_count(fitted.groups), fitted.rank)};
+  const GroupReadout fitted = fit_group_readout(vectors, labels.classes, labels.groups, fit);
+  Fitted result{
+      std::make_shared<const Readout>(fitted.map),
+      {{"within", options.within},
+       {"shrinkage", fit.shrinkage},
+       {"classes", fitted.classes},
+       {"groups", fitted.groups},
+       {"effective_rank_of_class_means", fitted.rank}},
+      fmt::format("fitted to {} classes within {} groups; effective rank of class means {:.1f}",
+                  format_count(fitted.classes), format_count(fitted.groups), fitted.rank)};
+  if (options.refine == 0) return result;
+  NeighbourhoodOptions refining;
+  refining.steps = options.refine;
+  refining.seed = options.seed;
+  refining.kinds = fit.kinds;
+  result.readout = std::make_shared<const Readout>(
+      refine_by_neighbours(fitted.map, vectors, labels.species, labels.groups, refining));
+  result.facts["refining_steps"] = refining.steps;
+  result.facts["temperature"] = refining.temperature;
+  return result;
 }
 
 void run(const WhitenCommandOptions& options) {
@@ -170,13 +216,16 @@ void run(const WhitenCommandOptions& options) {
   features.pooling = pooling;
   EvaluationData evaluation(directory, options.data, features, alone);
   const std::vector<std::int64_t> records = choose_records(evaluation, options, rank);
+  std::optional<Labels> labels;
+  if (rank) labels = labels_of(records, evaluation.data(), *rank);
+  require_memory(static_cast<std::int64_t>(records.size()), description.pooled_width(),
+                 labels ? &*labels : nullptr);
   const Matrix vectors =
       Embedder::load(directory,
                      {.precision = precision, .device = options.compute.device, .pooling = pooling})
           .embed(evaluation.data(), records, fmt::format("embedding split {}", options.splits));
   const Fitted fitted =
-      rank ? discriminating(vectors, records, evaluation.data(), description, *rank, options)
-           : whitened(vectors, options);
+      labels ? discriminating(vectors, *labels, description, options) : whitened(vectors, options);
   description.readout = fitted.readout;
   nlohmann::ordered_json facts = {{"data_fingerprint", evaluation.data().fingerprint()},
                                   {"splits", options.splits},
@@ -219,6 +268,13 @@ void add_whiten_command(CLI::App& application) {
                            "Leading directions that are kept; default: all that matter "
                            "(variance above 1e-6 of the largest), at most 512"),
         1, kMostWhitenedColumns);
+  whole(command.add_option("--refine", options->refine,
+                           "With --within, then this many steps of neighbourhood components "
+                           "analysis: the nearest barcode of another species is to be of the same "
+                           "group; 400 are worth their minutes"),
+        0, 1'000'000)
+      ->needs("--within")
+      ->capture_default_str();
   within(command.add_option("--shrinkage", options->shrinkage,
                             "X: directions are divided by the root of their variance (--within: "
                             "that within groups) + X times the mean variance; default: 0.01, with "

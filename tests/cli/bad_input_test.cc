@@ -263,6 +263,7 @@ TEST(BadWhitening, IsNamed) {
   whiten({"--components", "8000"}, "--components 8000: vectors pooled by mean have");
   whiten({"--shrinkage", "-1"}, "--shrinkage");
   whiten({"--records", "1"}, "--records");
+  whiten({"--refine", "10"}, "--within");
   whiten({"--pooling", "cls"}, "--cls");
   whiten({"--pooling", "segments"}, "segments:N");
   whiten({"--unheard-of"}, "--unheard-of");

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// A readout taught by the question it is for: is the nearest barcode of another species one of the
+// same genus?
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "formats/npy.h"
+#include "formats/readout.h"
+
+namespace barcodemae {
+
+struct NeighbourhoodOptions {
+  int steps = 400;
+  int groups = 512;  ///< in a batch, drawn from those of two classes or more
+  int members = 4;   ///< classes of each group in a batch, a row of each; fewer where it has fewer
+  double temperature = 0.03;  ///< of the softmax over cosines
+  /// AdamW's highest rate, of a matrix whose rows have norm 1 on average, for inputs of unit
+  /// variance; it rises over 5 % of the steps and falls as a cosine to 0.
+  double learning_rate = 1e-3;
+  std::uint64_t seed = 1;  ///< of the batches
+  /// As in GroupReadoutOptions: each kind is scaled to a mean variance of 1.
+  std::vector<std::int64_t> kinds = {};
+};
+
+struct NeighbourhoodLoss {
+  double loss = 0;  ///< mean over the rows
+  Matrix gradient;  ///< by the vectors, of the same shape
+};
+
+/// Neighbourhood components analysis (Goldberger et al., NeurIPS 2004) by cosine: the mean over
+/// rows i of −log Σ_{j ∈ group of i} p_ij, p_i the softmax over j ≠ i of cosines / temperature.
+/// Every row is taken to be of a class of its own, so that a row never finds its own class.
+/// `groups` [rows]: each at least twice.
+NeighbourhoodLoss neighbourhood_loss(const Matrix& vectors, std::span<const std::int32_t> groups,
+                                     double temperature);
+
+/// `start` after `options.steps` steps on batches of `vectors`; `classes` and `groups` [rows of
+/// `vectors`]: e.g. species and genus. Rows with a negative one are not used: a record of unknown
+/// species could be of any. The mean stays. The same bits for any number of threads. Throws
+/// UserError when fewer than two groups have two classes.
+Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
+                             std::span<const std::int32_t> classes,
+                             std::span<const std::int32_t> groups,
+                             const NeighbourhoodOptions& options);
+
+}  // namespace barcodemae

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/neighbourhood_components.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/threads.h"
+
+namespace barcodemae {
+namespace {
+
+using testing::HasSubstr;
+
+Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
+  RandomSequence random(seed, Stream::kSimulate);
+  Matrix matrix{rows, cols, {}};
+  for (std::int64_t i = 0; i < rows * cols; ++i) {
+    matrix.values.push_back(static_cast<float>(random.normal()));
+  }
+  return matrix;
+}
+
+double cosine(std::span<const float> a, std::span<const float> b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ab += double{a[i]} * double{b[i]};
+    aa += double{a[i]} * double{a[i]};
+    bb += double{b[i]} * double{b[i]};
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+/// By its definition, in double precision.
+double loss_of(const Matrix& vectors, const std::vector<std::int32_t>& groups, double temperature) {
+  double total = 0;
+  for (std::int64_t i = 0; i < vectors.rows; ++i) {
+    double all = 0, same = 0;
+    for (std::int64_t j = 0; j < vectors.rows; ++j) {
+      if (j == i) continue;
+      const double weight = std::exp(cosine(vectors.row(i), vectors.row(j)) / temperature);
+      all += weight;
+      if (groups[static_cast<std::size_t>(i)] == groups[static_cast<std::size_t>(j)]) {
+        same += weight;
+      }
+    }
+    total -= std::log(same / all);
+  }
+  return total / static_cast<double>(vectors.rows);
+}
+
+TEST(NeighbourhoodLoss, IsItsDefinitionAndItsGradientThatOfDifferences) {
+  // More rows than one block of them has.
+  Matrix vectors = random_matrix(70, 5, 1);
+  std::vector<std::int32_t> groups;
+  for (int i = 0; i < 70; ++i) groups.push_back(i % 9);
+  const NeighbourhoodLoss result = neighbourhood_loss(vectors, groups, 0.2);
+  EXPECT_NEAR(result.loss, loss_of(vectors, groups, 0.2), 1e-5);
+  constexpr float kStep = 1e-3f;
+  for (const std::size_t i : {0u, 13u, 333u, 349u}) {
+    Matrix up = vectors, down = vectors;
+    up.values[i] += kStep;
+    down.values[i] -= kStep;
+    const double slope = (loss_of(up, groups, 0.2) - loss_of(down, groups, 0.2)) /
+                         (double{up.values[i]} - double{down.values[i]});
+    EXPECT_NEAR(result.gradient.values[i], slope, 2e-5) << i;
+  }
+}
+
+TEST(NeighbourhoodLoss, StaysFiniteWhereTheGroupIsFarAway) {
+  Matrix vectors{4, 2, {1, 0, 1, 0, -1, 0, -1, 1e-4f}};
+  const NeighbourhoodLoss result =
+      neighbourhood_loss(vectors, std::vector<std::int32_t>{0, 1, 0, 1}, 0.01);
+  EXPECT_GT(result.loss, 50);
+  EXPECT_TRUE(std::isfinite(result.loss));
+  for (const float value : result.gradient.values) EXPECT_TRUE(std::isfinite(value));
+}
+
+/// 30 groups of four classes of two rows in 8 numbers. Groups differ in the first two; classes, ten
+/// times as much, in the others.
+struct Vectors {
+  Matrix matrix{0, 8, {}};
+  std::vector<std::int32_t> classes, groups;
+
+  Vectors() {
+    RandomSequence random(7, Stream::kSimulate);
+    for (int group = 0; group < 30; ++group) {
+      const double angle = 0.2094 * group;
+      for (int one = 0; one < 4; ++one) {
+        std::vector<double> centre(8);
+        for (std::size_t i = 2; i < 8; ++i) centre[i] = 3 * random.normal();
+        centre[0] = std::cos(angle);
+        centre[1] = std::sin(angle);
+        for (int row = 0; row < 2; ++row) {
+          for (const double value : centre) {
+            matrix.values.push_back(static_cast<float>(value + 0.01 * random.normal()));
+          }
+          ++matrix.rows;
+          classes.push_back(group * 4 + one);
+          groups.push_back(group);
+        }
+      }
+    }
+  }
+
+  /// Share of rows whose nearest row of another class is of their group.
+  double accuracy(const Readout& readout) const {
+    Matrix mapped{matrix.rows, readout.dimensions(), {}};
+    mapped.values.resize(static_cast<std::size_t>(matrix.rows * readout.dimensions()));
+    for (std::int64_t r = 0; r < matrix.rows; ++r) readout.apply(matrix.row(r), mapped.row(r));
+    int right = 0;
+    for (std::int64_t i = 0; i < matrix.rows; ++i) {
+      double nearest = -2;
+      std::int64_t found = 0;
+      for (std::int64_t j = 0; j < matrix.rows; ++j) {
+        const double similarity = cosine(mapped.row(i), mapped.row(j));
+        if (classes[static_cast<std::size_t>(j)] == classes[static_cast<std::size_t>(i)] ||
+            similarity <= nearest) {
+          continue;
+        }
+        nearest = similarity;
+        found = j;
+      }
+      if (groups[static_cast<std::size_t>(found)] == groups[static_cast<std::size_t>(i)]) ++right;
+    }
+    return right / static_cast<double>(matrix.rows);
+  }
+};
+
+Readout identity(int width) {
+  Matrix matrix{width, width, std::vector<float>(static_cast<std::size_t>(width * width))};
+  for (int i = 0; i < width; ++i) matrix.row(i)[static_cast<std::size_t>(i)] = 1;
+  return {std::vector<float>(static_cast<std::size_t>(width), 0.0f), std::move(matrix)};
+}
+
+constexpr int kSteps = 150;
+
+TEST(RefineByNeighbours, FindsWhatTellsGroupsApart) {
+  const Vectors vectors;
+  const Readout start = identity(8);
+  const Readout refined =
+      refine_by_neighbours(start, vectors.matrix, vectors.classes, vectors.groups,
+                           {.steps = kSteps, .learning_rate = 0.03});
+  EXPECT_LT(vectors.accuracy(start), 0.3);
+  EXPECT_GT(vectors.accuracy(refined), 0.9);
+}
+
+TEST(RefineByNeighbours, GivesTheSameBitsForAnyNumberOfThreads) {
+  const Vectors vectors;
+  const int before = thread_count();
+  std::vector<float> first;
+  for (const int threads : {1, 3}) {
+    set_thread_count(threads);
+    const Readout refined =
+        refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups,
+                             {.steps = 10, .groups = 20, .members = 3});
+    if (first.empty()) first = refined.matrix().values;
+    EXPECT_EQ(refined.matrix().values, first);
+  }
+  set_thread_count(before);
+}
+
+TEST(RefineByNeighbours, LeavesOutRowsOfUnknownClass) {
+  Vectors vectors;
+  for (std::size_t r = 0; r < vectors.classes.size(); ++r) {
+    if (vectors.groups[r] > 0) vectors.classes[r] = -1;
+  }
+  try {
+    refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups, {});
+    FAIL() << "no error";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("1 of the groups"));
+  }
+}
+
+TEST(RefineByNeighbours, DoesNotDependOnTheScaleOfAKind) {
+  Vectors vectors;
+  const NeighbourhoodOptions options{.steps = 20, .kinds = {4, 4}};
+  const Readout plain =
+      refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups, options);
+  for (std::int64_t r = 0; r < vectors.matrix.rows; ++r) {
+    for (std::size_t c = 4; c < 8; ++c) vectors.matrix.row(r)[c] *= 64;
+  }
+  Matrix start = identity(8).matrix();
+  for (std::int64_t d = 4; d < 8; ++d) start.row(d)[static_cast<std::size_t>(d)] /= 64;
+  const Readout scaled =
+      refine_by_neighbours(Readout(std::vector<float>(8, 0.0f), start), vectors.matrix,
+                           vectors.classes, vectors.groups, options);
+  for (std::int64_t d = 0; d < 8; ++d) {
+    for (std::size_t c = 0; c < 8; ++c) {
+      EXPECT_NEAR(scaled.matrix().row(d)[c] * (c < 4 ? 1 : 64), plain.matrix().row(d)[c], 1e-4f);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace barcodemae
