@@ -28,6 +28,7 @@ namespace {
 constexpr std::int64_t kRowBlock = 64;
 constexpr std::int64_t kDirectionBlock = 64;
 constexpr double kWarmUp = 0.05;
+constexpr std::size_t kBases = 4;
 
 using Array = AdamW::Array;
 using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
@@ -123,6 +124,16 @@ std::vector<float> scales_of(const Matrix& vectors, const std::vector<float>& me
     first += count;
   }
   return scales;
+}
+
+/// Zeros in place of some sites of `row`, which is centred.
+void hide_sites(std::span<float> row, const NeighbourhoodOptions& options, RandomSequence random) {
+  if (options.first_site < 0) return;
+  const double share = 2 * options.hidden * random.uniform();
+  for (std::size_t c = index(options.first_site); c + kBases <= row.size(); c += kBases) {
+    if (random.uniform() < share)
+      std::fill_n(row.begin() + static_cast<std::ptrdiff_t>(c), kBases, 0.0f);
+  }
 }
 
 double rate_at(int step, const NeighbourhoodOptions& options) {
@@ -241,6 +252,9 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
       for (std::int64_t r = first; r < first + count; ++r) {
         Array(inputs_of_batch.row(r).data(), inputs) =
             (ConstArray(vectors.row(batch.rows[index(r)]).data(), inputs) - mean) * scale;
+        hide_sites(inputs_of_batch.row(r), options,
+                   RandomSequence(options.seed, Stream::kMask, static_cast<std::uint32_t>(step),
+                                  static_cast<std::uint32_t>(r)));
       }
       sgemm('N', 'T', count, dimensions, inputs, inputs_of_batch.row(first).data(), inputs,
             weights.values.data(), inputs, mapped.row(first).data(), dimensions);

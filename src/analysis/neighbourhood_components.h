@@ -21,6 +21,10 @@ struct NeighbourhoodOptions {
   /// variance; it rises over 5 % of the steps and falls as a cosine to 0.
   double learning_rate = 1e-3;
   std::uint64_t seed = 1;  ///< of the batches
+  /// Columns from here on are four a site of the marker, some sites of which are hidden (0 for
+  /// their mean), as if the barcode were shorter; −1: there are none.
+  std::int64_t first_site = -1;
+  double hidden = 0.05;  ///< share of the sites, on average; of a row, up to twice as much
   /// As in GroupReadoutOptions: each kind is scaled to a mean variance of 1.
   std::vector<std::int64_t> kinds = {};
 };

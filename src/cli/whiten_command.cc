@@ -104,7 +104,7 @@ std::vector<std::int64_t> choose_records(const EvaluationData& evaluation,
 
 /// Species (a record without one is by itself) and groups of some rank, by record.
 struct Labels {
-  std::vector<std::int32_t> species, classes, groups;
+  std::vector<std::int32_t> classes, groups;
   std::int64_t class_count = 0;
 };
 
@@ -113,7 +113,6 @@ Labels labels_of(const std::vector<std::int64_t>& records, const Dataset& data, 
   std::int32_t alone = data.label_count(Rank::kSpecies);
   for (const std::int64_t record : records) {
     const std::int32_t species = data.label(record, Rank::kSpecies);
-    labels.species.push_back(species);
     labels.classes.push_back(species >= 0 ? species : alone++);
     labels.groups.push_back(data.label(record, rank));
   }
@@ -191,8 +190,9 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
   refining.steps = options.refine;
   refining.seed = options.seed;
   refining.kinds = fit.kinds;
+  if (description.config.pooling.sites) refining.first_site = states;
   result.readout = std::make_shared<const Readout>(
-      refine_by_neighbours(fitted.map, vectors, labels.species, labels.groups, refining));
+      refine_by_neighbours(fitted.map, vectors, labels.classes, labels.groups, refining));
   result.facts["refining_steps"] = refining.steps;
   result.facts["temperature"] = refining.temperature;
   return result;

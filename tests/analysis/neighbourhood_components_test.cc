@@ -58,6 +58,7 @@ TEST(NeighbourhoodLoss, IsItsDefinitionAndItsGradientThatOfDifferences) {
   // More rows than one block of them has.
   Matrix vectors = random_matrix(70, 5, 1);
   std::vector<std::int32_t> groups;
+  groups.reserve(70);
   for (int i = 0; i < 70; ++i) groups.push_back(i % 9);
   const NeighbourhoodLoss result = neighbourhood_loss(vectors, groups, 0.2);
   EXPECT_NEAR(result.loss, loss_of(vectors, groups, 0.2), 1e-5);
@@ -163,6 +164,28 @@ TEST(RefineByNeighbours, GivesTheSameBitsForAnyNumberOfThreads) {
     EXPECT_EQ(refined.matrix().values, first);
   }
   set_thread_count(before);
+}
+
+TEST(RefineByNeighbours, HidesSitesAlone) {
+  // Only the last four numbers differ between rows of a batch: once they are hidden, nothing does.
+  Vectors vectors;
+  for (std::int64_t r = 0; r < vectors.matrix.rows; ++r) {
+    for (std::size_t c = 0; c < 4; ++c) vectors.matrix.row(r)[c] = 1;
+  }
+  const auto refined = [&](std::int64_t first_site, double hidden) {
+    return refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups,
+                                {.steps = 3, .first_site = first_site, .hidden = hidden})
+        .matrix()
+        .values;
+  };
+  EXPECT_EQ(refined(4, 0), refined(-1, 0.05));
+  EXPECT_NE(refined(4, 0.5), refined(-1, 0.05));
+  // Twice the share is at least 1 for all rows: the weights of hidden numbers never learn.
+  const std::vector<float> blind = refined(4, 1e9);
+  for (std::size_t i = 0; i < 64; ++i) {
+    if (i % 8 < 4) continue;
+    EXPECT_NEAR(blind[i], i / 8 == i % 8 ? blind[9 * 7] : 0, 1e-6f) << i;
+  }
 }
 
 TEST(RefineByNeighbours, LeavesOutRowsOfUnknownClass) {

@@ -182,12 +182,14 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
 
   // What is known of the sites beside what the encoder says, and labels for the fit.
   EXPECT_EQ(embed("model", "mean+sites").cols, 64 + 110 * 24);
-  const Outcome grouped =
-      run({"whiten", folder / "model", data, "--pooling", "mean+sites", "--within", "genus",
-           "--components", "20", "--precision", "f32", "--out", folder / "grouped"});
+  const Outcome grouped = run({"whiten", folder / "model", data, "--pooling", "mean+sites",
+                               "--within", "genus", "--components", "20", "--refine", "5",
+                               "--precision", "f32", "--out", folder / "grouped"});
   EXPECT_THAT(grouped.err, HasSubstr("mean+sites, from 2,704 to 20 numbers; fitted to"));
   EXPECT_EQ(embed("grouped", "model").cols, 20);
   EXPECT_EQ(embed("grouped", "mean").values, embed("model", "mean").values);
+  const auto facts = nlohmann::json::parse(run({"info", folder / "grouped", "--json"}).out);
+  EXPECT_EQ(facts["model"]["training"]["readout"]["refining_steps"], 5);
   const auto knn = [&](const std::string& model) {
     const std::string json = folder / "knn.json";
     run({"evaluate", "knn", folder / model, data, "--no-cache", "--no-baselines", "--json", json});
