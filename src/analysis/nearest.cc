@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "analysis/nearest.h"
 
-#include <dnnl.h>
-
 #include <algorithm>
 #include <cmath>
 #include <memory>
 
+#include "analysis/sgemm.h"
 #include "base/error.h"
 #include "base/one_openmp_thread.h"
 #include "base/progress.h"
@@ -129,11 +128,8 @@ std::vector<Neighbour> nearest_by_cosine(const RowSource& keys, const RowSource&
       for (std::int64_t block = 0; block < blocks; ++block) {
         const auto& block_keys = key_rows[static_cast<std::size_t>(block)];
         const std::int64_t key_count = static_cast<std::int64_t>(block_keys.size()) / cols;
-        const dnnl_status_t status =
-            dnnl_sgemm('N', 'T', query_count, key_count, cols, 1.0f, block_queries.data(), cols,
-                       block_keys.data(), cols, 0.0f, product.data(), key_count);
-        BARCODEMAE_CHECK(status == dnnl_success, "sgemm failed with status {}",
-                         static_cast<int>(status));
+        sgemm('N', 'T', query_count, key_count, cols, block_queries.data(), cols, block_keys.data(),
+              cols, product.data(), key_count);
         for (std::int64_t q = 0; q < query_count; ++q) {
           auto& heap = heaps[static_cast<std::size_t>(query_block * kQueryBlock + q)];
           const float* row = product.data() + q * key_count;

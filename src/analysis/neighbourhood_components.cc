@@ -10,7 +10,6 @@
 #include <map>
 #include <numbers>
 #include <numeric>
-#include <set>
 #include <utility>
 
 #include "analysis/adamw.h"
@@ -20,6 +19,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "marker/base_number.h"
 
 namespace barcodemae {
 namespace {
@@ -28,7 +28,6 @@ namespace {
 constexpr std::int64_t kRowBlock = 64;
 constexpr std::int64_t kDirectionBlock = 64;
 constexpr double kWarmUp = 0.05;
-constexpr std::size_t kBases = 4;
 
 using Array = AdamW::Array;
 using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
@@ -71,11 +70,8 @@ std::vector<Group> groups_of(std::span<const std::int32_t> classes,
 std::vector<std::size_t> draw(std::size_t count, std::size_t total, RandomSequence& random) {
   std::vector<std::size_t> order(total);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  count = std::min(count, total);
-  for (std::size_t i = 0; i < count; ++i) {
-    std::swap(order[i], order[i + random.below(static_cast<std::uint32_t>(total - i))]);
-  }
-  order.resize(count);
+  draw_to_front(order, count, random);
+  order.resize(std::min(count, total));
   return order;
 }
 
@@ -130,9 +126,9 @@ std::vector<float> scales_of(const Matrix& vectors, const std::vector<float>& me
 void hide_sites(std::span<float> row, const NeighbourhoodOptions& options, RandomSequence random) {
   if (options.first_site < 0) return;
   const double share = 2 * options.hidden * random.uniform();
-  for (std::size_t c = index(options.first_site); c + kBases <= row.size(); c += kBases) {
-    if (random.uniform() < share)
-      std::fill_n(row.begin() + static_cast<std::ptrdiff_t>(c), kBases, 0.0f);
+  constexpr std::size_t kWidth = kBases.size();
+  for (std::size_t c = index(options.first_site); c + kWidth <= row.size(); c += kWidth) {
+    if (random.uniform() < share) std::ranges::fill(row.subspan(c, kWidth), 0.0f);
   }
 }
 
@@ -190,8 +186,8 @@ NeighbourhoodLoss neighbourhood_loss(const Matrix& vectors, std::span<const std:
   in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
     // A cosine belongs to both of its rows.
     std::vector<float> both(index(count * rows));
-    for (std::int64_t i = 0; i < count; ++i) {
-      for (std::int64_t j = 0; j < rows; ++j) {
+    for (std::int64_t j = 0; j < rows; ++j) {
+      for (std::int64_t i = 0; i < count; ++i) {
         both[index(i * rows + j)] =
             slopes.row(first + i)[index(j)] + slopes.row(j)[index(first + i)];
       }
@@ -239,14 +235,13 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
   std::vector<float> first_moment(weights.values.size()), second_moment(weights.values.size());
   AdamW optimiser{.beta2 = 0.98f};
   Progress progress("refining", "steps", options.steps);
-  Matrix inputs_of_batch, mapped;
+  Matrix inputs_of_batch{0, inputs, {}}, mapped{0, dimensions, {}};
   double smoothed = 0;
   for (int step = 0; step < options.steps; ++step) {
     const Batch batch = draw_batch(usable, options, step);
     const auto rows = static_cast<std::int64_t>(batch.rows.size());
-    inputs_of_batch = {rows, inputs, std::move(inputs_of_batch.values)};
+    inputs_of_batch.rows = mapped.rows = rows;
     inputs_of_batch.values.resize(index(rows * inputs));
-    mapped = {rows, dimensions, std::move(mapped.values)};
     mapped.values.resize(index(rows * dimensions));
     in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
       for (std::int64_t r = first; r < first + count; ++r) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "analysis/softmax_answers.h"
 
-#include <dnnl.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "analysis/sgemm.h"
 #include "base/error.h"
 #include "base/one_openmp_thread.h"
 #include "base/threads.h"
@@ -54,11 +53,8 @@ SoftmaxAnswers answer(const ClassifierHead& head, const Matrix& vectors,
     std::vector<float> logits(static_cast<std::size_t>(rows * kClassBlock));
     for (std::int64_t first = 0; first < classes; first += kClassBlock) {
       const std::int64_t count = std::min(kClassBlock, classes - first);
-      const dnnl_status_t status = dnnl_sgemm(
-          'N', 'T', rows, count, width, 1.0f, vectors.values.data() + begin * width, width,
-          head.weights.values.data() + first * width, width, 0.0f, logits.data(), count);
-      BARCODEMAE_CHECK(status == dnnl_success, "sgemm failed with status {}",
-                       static_cast<int>(status));
+      sgemm('N', 'T', rows, count, width, vectors.values.data() + begin * width, width,
+            head.weights.values.data() + first * width, width, logits.data(), count);
       for (std::int64_t row = 0; row < rows; ++row) {
         const auto r = static_cast<std::size_t>(row);
         const std::int32_t target = targets[static_cast<std::size_t>(begin + row)];

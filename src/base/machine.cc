@@ -17,6 +17,8 @@
 
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -173,6 +175,15 @@ const char* to_string(SimdLevel level) {
 std::size_t available_memory_bytes() {
   return std::min(read_kilobytes("/proc/meminfo", "MemAvailable:"),
                   read_cgroup_limits().free_memory_bytes);
+}
+
+void require_memory(const std::string& task, const std::string& account, double needed, double free,
+                    const std::string& advice) {
+  if (needed > free) {
+    throw UserError("{} needs about {},\nbut only {} are free.\n{}", task, account,
+                    format_bytes(free), advice);
+  }
+  log_info("Memory: about {}; {} free", account, format_bytes(free));
 }
 
 std::size_t peak_memory_bytes() {

@@ -31,6 +31,11 @@ SimdLevel simd_within_isa(std::string isa);
 /// Bytes of memory that are free for this process right now.
 std::size_t available_memory_bytes();
 
+/// Logs that `task` ("Clustering") takes about `needed` bytes of `free` ones. `account` begins with
+/// the bytes and says what they are for. Throws UserError when there are too few, with `advice`.
+void require_memory(const std::string& task, const std::string& account, double needed, double free,
+                    const std::string& advice);
+
 /// Peak resident memory of this process so far, in bytes.
 std::size_t peak_memory_bytes();
 

@@ -2,8 +2,12 @@
 // Counter-based random numbers: a number depends on what it is for, never on who asks first.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace barcodemae {
 
@@ -78,5 +82,14 @@ class RandomSequence {
   std::array<std::uint32_t, 4> block_{};
   int used_ = 4;
 };
+
+/// The first `count` items (or all, where there are fewer) of a shuffle by Fisher and Yates come to
+/// the front; the others follow in some order.
+template <typename T>
+void draw_to_front(std::vector<T>& items, std::size_t count, RandomSequence& random) {
+  for (std::size_t i = 0; i < std::min(count, items.size()); ++i) {
+    std::swap(items[i], items[i + random.below(static_cast<std::uint32_t>(items.size() - i))]);
+  }
+}
 
 }  // namespace barcodemae

@@ -105,7 +105,6 @@ std::vector<std::int64_t> choose_records(const EvaluationData& evaluation,
 /// Species (a record without one is by itself) and groups of some rank, by record.
 struct Labels {
   std::vector<std::int32_t> classes, groups;
-  std::int64_t class_count = 0;
 };
 
 Labels labels_of(const std::vector<std::int64_t>& records, const Dataset& data, Rank rank) {
@@ -116,29 +115,23 @@ Labels labels_of(const std::vector<std::int64_t>& records, const Dataset& data, 
     labels.classes.push_back(species >= 0 ? species : alone++);
     labels.groups.push_back(data.label(record, rank));
   }
-  labels.class_count = static_cast<std::int64_t>(
-      std::set<std::int32_t>(labels.classes.begin(), labels.classes.end()).size());
   return labels;
 }
 
 /// Says what memory the fit takes, and refuses what does not fit. `labels` is null without.
-void require_memory(std::int64_t records, double width, const Labels* labels) {
+void check_memory(std::int64_t records, double width, const Labels* labels) {
   const double vectors = static_cast<double>(records) * width * sizeof(float);
+  std::set<std::int32_t> classes;
+  if (labels) classes.insert(labels->classes.begin(), labels->classes.end());
+  const auto class_count = static_cast<std::int64_t>(classes.size());
   // Sums in double precision, means and deviations of classes.
-  const double classes =
-      labels ? static_cast<double>(labels->class_count) * width * 2 * sizeof(double) : 0;
-  const double needed = vectors + classes + 4 * width * width * sizeof(double);
-  const auto free = static_cast<double>(available_memory_bytes());
-  const std::string text = fmt::format(
-      "{} for {} vectors of {} numbers{}", format_bytes(needed), format_count(records), width,
-      labels ? fmt::format(" of {} classes", format_count(labels->class_count)) : "");
-  if (needed > free) {
-    throw UserError(
-        "Fitting needs about {},\nbut only {} are free.\n"
-        "Take fewer --records, or a --pooling of fewer numbers.",
-        text, format_bytes(free));
-  }
-  log_info("Memory: about {}; {} free", text, format_bytes(free));
+  const double means = static_cast<double>(class_count) * width * 2 * sizeof(double);
+  const double needed = vectors + means + 4 * width * width * sizeof(double);
+  const std::string account =
+      fmt::format("{} for {} vectors of {} numbers{}", format_bytes(needed), format_count(records),
+                  width, labels ? fmt::format(" of {} classes", format_count(class_count)) : "");
+  require_memory("Fitting", account, needed, static_cast<double>(available_memory_bytes()),
+                 "Take fewer --records, or a --pooling of fewer numbers.");
 }
 
 /// A readout and what is to be known of it.
@@ -218,8 +211,8 @@ void run(const WhitenCommandOptions& options) {
   const std::vector<std::int64_t> records = choose_records(evaluation, options, rank);
   std::optional<Labels> labels;
   if (rank) labels = labels_of(records, evaluation.data(), *rank);
-  require_memory(static_cast<std::int64_t>(records.size()), description.pooled_width(),
-                 labels ? &*labels : nullptr);
+  check_memory(static_cast<std::int64_t>(records.size()), description.pooled_width(),
+               labels ? &*labels : nullptr);
   const Matrix vectors =
       Embedder::load(directory,
                      {.precision = precision, .device = options.compute.device, .pooling = pooling})

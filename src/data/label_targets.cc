@@ -48,8 +48,8 @@ std::vector<std::int32_t> draw_pairs(const std::vector<std::int32_t>& labels, st
     const std::size_t others = kinds[static_cast<std::size_t>(1 - alike)].size();
     // What one kind has not is taken of the other.
     const std::size_t wanted = static_cast<std::size_t>(most) - std::min(half, others);
-    for (std::size_t i = 0; i < std::min(wanted, pairs.size()); ++i) {  // Fisher and Yates
-      std::swap(pairs[i], pairs[i + random.below(static_cast<std::uint32_t>(pairs.size() - i))]);
+    draw_to_front(pairs, wanted, random);
+    for (std::size_t i = 0; i < std::min(wanted, pairs.size()); ++i) {
       chosen.insert(chosen.end(), {pairs[i].first, pairs[i].second, alike});
     }
   }

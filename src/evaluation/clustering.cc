@@ -47,8 +47,8 @@ void plan_clusters(ClusteringResult& result, const std::vector<std::int32_t>& la
 
 /// Says what memory clustering `columns` columns takes, `vectors` bytes of them being still to be
 /// made, and refuses what does not fit.
-void require_memory(const ClusteringResult& result, std::int64_t columns, double vectors,
-                    Communicator& communicator) {
+void check_memory(const ClusteringResult& result, std::int64_t columns, double vectors,
+                  Communicator& communicator) {
   const ClusteringOptions& options = result.options;
   const double umap = options.reduce ? umap_memory_bytes(result.records, columns, options.umap) : 0;
   const double ward =
@@ -56,17 +56,12 @@ void require_memory(const ClusteringResult& result, std::int64_t columns, double
   const double needed = vectors + std::max(umap, ward);
   const auto free = static_cast<double>(available_memory_bytes()) /
                     static_cast<double>(communicator.processes_on_machine());
-  const std::string text =
+  const std::string account =
       fmt::format("{} for {} records = vectors {}, then the larger of UMAP {} and Ward {}",
                   format_bytes(needed), format_count(result.records), format_bytes(vectors),
                   format_bytes(umap), format_bytes(ward));
-  if (needed > free) {
-    throw UserError(
-        "Clustering needs about {},\nbut only {} are free.\n"
-        "Take fewer records (--splits), or fewer --components or --neighbours.",
-        text, format_bytes(free));
-  }
-  log_info("Memory: about {}; {} free", text, format_bytes(free));
+  require_memory("Clustering", account, needed, free,
+                 "Take fewer records (--splits), or fewer --components or --neighbours.");
 }
 
 /// `vectors` is there when `rows` are those of a matrix.
@@ -111,10 +106,10 @@ ClusteringResult evaluate_clustering(const std::filesystem::path& model,
   result.without_token = records.without_token;
   plan_clusters(result, records.labels);
   const std::int64_t width = evaluation.description().embedding_width();
-  require_memory(result, width, static_cast<double>(records.size() * width) * sizeof(float),
-                 communicator);
+  check_memory(result, width, static_cast<double>(records.size() * width) * sizeof(float),
+               communicator);
   const bool count_kmers = options.baselines && options.reduce;
-  if (count_kmers) require_memory(result, kBaselineColumns, 0, communicator);
+  if (count_kmers) check_memory(result, kBaselineColumns, 0, communicator);
 
   const auto add_encoder = [&](FrozenEncoder encoder) {
     const Matrix vectors = encoder.embed(records);
@@ -141,7 +136,7 @@ ClusteringResult cluster_vectors(const std::string& name, const RowSource& rows,
   plan_clusters(result, labels);
   const double bytes =
       options.reduce ? 0 : static_cast<double>(rows.rows * rows.cols) * sizeof(float);
-  require_memory(result, rows.cols, bytes, communicator);
+  check_memory(result, rows.cols, bytes, communicator);
   if (options.reduce) {
     result.rows.push_back(clustered(name, rows, nullptr, labels, result));
     return result;
@@ -169,7 +164,7 @@ ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const Clusteri
              to_string(options.rank));
   }
   plan_clusters(result, embeddings.labels);
-  require_memory(result, embeddings.vectors.cols, 0, communicator);
+  check_memory(result, embeddings.vectors.cols, 0, communicator);
   if (communicator.rank() != 0) return result;
   result.rows.push_back(
       clustered(files.vectors.stem().string(), embeddings.vectors, embeddings.labels, result));

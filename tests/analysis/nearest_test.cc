@@ -8,28 +8,10 @@
 #include "analysis/kmer_counts.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "random_vectors.h"
 
 namespace barcodemae {
 namespace {
-
-Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
-  Matrix matrix{rows, cols, {}};
-  RandomSequence random(seed, Stream::kInitialisation);
-  for (std::int64_t i = 0; i < rows * cols; ++i) {
-    matrix.values.push_back(static_cast<float>(random.normal()));
-  }
-  return matrix;
-}
-
-double cosine(std::span<const float> a, std::span<const float> b) {
-  double dot = 0, aa = 0, bb = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    dot += double{a[i]} * b[i];
-    aa += double{a[i]} * a[i];
-    bb += double{b[i]} * b[i];
-  }
-  return dot / std::sqrt(aa * bb);
-}
 
 TEST(NearestByCosine, FindsWhatABruteForceSearchFinds) {
   const Matrix keys = random_matrix(9001, 24, 1);  // more than one group of blocks

@@ -11,30 +11,12 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "random_vectors.h"
 
 namespace barcodemae {
 namespace {
 
 using testing::HasSubstr;
-
-Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
-  RandomSequence random(seed, Stream::kSimulate);
-  Matrix matrix{rows, cols, {}};
-  for (std::int64_t i = 0; i < rows * cols; ++i) {
-    matrix.values.push_back(static_cast<float>(random.normal()));
-  }
-  return matrix;
-}
-
-double cosine(std::span<const float> a, std::span<const float> b) {
-  double ab = 0, aa = 0, bb = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    ab += double{a[i]} * double{b[i]};
-    aa += double{a[i]} * double{a[i]};
-    bb += double{b[i]} * double{b[i]};
-  }
-  return ab / std::sqrt(aa * bb);
-}
 
 /// By its definition, in double precision.
 double loss_of(const Matrix& vectors, const std::vector<std::int32_t>& groups, double temperature) {
@@ -139,14 +121,12 @@ Readout identity(int width) {
   return {std::vector<float>(static_cast<std::size_t>(width), 0.0f), std::move(matrix)};
 }
 
-constexpr int kSteps = 150;
-
 TEST(RefineByNeighbours, FindsWhatTellsGroupsApart) {
   const Vectors vectors;
   const Readout start = identity(8);
   const Readout refined =
       refine_by_neighbours(start, vectors.matrix, vectors.classes, vectors.groups,
-                           {.steps = kSteps, .learning_rate = 0.03});
+                           {.steps = 150, .learning_rate = 0.03});
   EXPECT_LT(vectors.accuracy(start), 0.3);
   EXPECT_GT(vectors.accuracy(refined), 0.9);
 }
