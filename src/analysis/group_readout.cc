@@ -140,7 +140,7 @@ GroupReadout fit_group_readout(const Matrix& vectors, std::span<const std::int32
   const double rank = effective_rank_of(ratios);
   std::vector<std::int32_t> distinct(groups.begin(), groups.end());
   std::sort(distinct.begin(), distinct.end());
-  return {Readout({mean.begin(), mean.end()}, std::move(matrix)), std::move(ratios),
+  return {Readout{{mean.begin(), mean.end()}, std::move(matrix)}, std::move(ratios),
           class_means.rows, std::unique(distinct.begin(), distinct.end()) - distinct.begin(), rank};
 }
 

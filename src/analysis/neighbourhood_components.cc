@@ -125,11 +125,71 @@ std::vector<float> scales_of(const Matrix& vectors, const std::vector<float>& me
 /// Zeros in place of some sites of `row`, which is centred.
 void hide_sites(std::span<float> row, const NeighbourhoodOptions& options, RandomSequence random) {
   if (options.first_site < 0) return;
-  const double share = 2 * options.hidden * random.uniform();
+  const double share = 2 * options.hidden_sites * random.uniform();
   constexpr std::size_t kWidth = kBases.size();
   for (std::size_t c = index(options.first_site); c + kWidth <= row.size(); c += kWidth) {
     if (random.uniform() < share) std::ranges::fill(row.subspan(c, kWidth), 0.0f);
   }
+}
+
+/// The weights in training, for inputs that are centred and scaled, each with AdamW's moments.
+struct Weights {
+  struct Rows {
+    Matrix values;
+    std::vector<float> first_moment, second_moment;
+
+    explicit Rows(Matrix start)
+        : values(std::move(start)),
+          first_moment(values.values.size()),
+          second_moment(values.values.size()) {}
+  };
+  Rows in;   // the matrix, and below it the hidden layer's: [dimensions + units, inputs]
+  Rows out;  // [dimensions, units]
+};
+
+Weights begin_with(const Readout& start, std::span<const float> scales,
+                   const NeighbourhoodOptions& options) {
+  const std::int64_t inputs = start.inputs(), dimensions = start.dimensions();
+  const std::int64_t units = options.hidden_units;
+  Matrix in = start.matrix;
+  const ConstArray scale(scales.data(), inputs);
+  for (std::int64_t d = 0; d < dimensions; ++d) {
+    Array row(in.row(d).data(), inputs);
+    row = (scale > 0).select(row / scale, 0);
+  }
+  Array all(in.values.data(), dimensions * inputs);
+  const float norm = std::sqrt(all.square().sum() / static_cast<float>(dimensions));
+  all /= norm;
+  const double deviation = 1 / std::sqrt(static_cast<double>(inputs));
+  for (std::int64_t u = 0; u < units; ++u) {
+    RandomSequence random(options.seed, Stream::kInitialisation, 0, static_cast<std::uint32_t>(u));
+    for (std::int64_t i = 0; i < inputs; ++i) {
+      in.values.push_back(static_cast<float>(deviation * random.normal()));
+    }
+  }
+  in.rows += units;
+  Matrix out{dimensions, units, std::vector<float>(index(dimensions * units))};
+  return {Weights::Rows(std::move(in)), Weights::Rows(std::move(out))};
+}
+
+/// One step of `weights` [out, in], which map `x` [rows, in] to what `gradient` [rows, out] is the
+/// loss's by.
+void move(Weights::Rows& weights, const AdamW& optimiser, int step, const Matrix& gradient,
+          const Matrix& x) {
+  const std::int64_t cols = weights.values.cols;
+  in_blocks(weights.values.rows, kDirectionBlock, [&](std::int64_t first, std::int64_t count) {
+    std::vector<float> of_weights(index(count * cols));
+    sgemm('T', 'N', count, cols, gradient.rows, gradient.values.data() + first, gradient.cols,
+          x.values.data(), cols, of_weights.data(), cols);
+    const std::int64_t begin = first * cols, size = count * cols;
+    optimiser.move(step + 1, {weights.values.values.data() + begin, size},
+                   {of_weights.data(), size}, {weights.first_moment.data() + begin, size},
+                   {weights.second_moment.data() + begin, size});
+  });
+}
+
+Matrix zeros(std::int64_t rows, std::int64_t cols) {
+  return {rows, cols, std::vector<float>(index(rows * cols))};
 }
 
 double rate_at(int step, const NeighbourhoodOptions& options) {
@@ -207,9 +267,9 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
                              std::span<const std::int32_t> classes,
                              std::span<const std::int32_t> groups,
                              const NeighbourhoodOptions& options) {
-  BARCODEMAE_CHECK(vectors.cols == start.inputs() && classes.size() == index(vectors.rows) &&
-                       groups.size() == classes.size() && options.steps > 0 && options.groups > 1 &&
-                       options.members > 1,
+  BARCODEMAE_CHECK(vectors.cols == start.inputs() && start.hidden_units() == 0 &&
+                       classes.size() == index(vectors.rows) && groups.size() == classes.size() &&
+                       options.steps > 0 && options.groups > 1 && options.members > 1,
                    "{} rows of {} numbers, {} classes, {} groups", vectors.rows, vectors.cols,
                    classes.size(), groups.size());
   const std::vector<Group> usable = groups_of(classes, groups);
@@ -220,58 +280,69 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
         usable.size());
   }
   const std::int64_t inputs = vectors.cols, dimensions = start.dimensions();
-  const ConstArray mean(start.mean().data(), inputs);
-  const std::vector<float> scales = scales_of(vectors, start.mean(), options.kinds);
+  const std::int64_t units = options.hidden_units, both = dimensions + units;
+  const ConstArray mean(start.mean.data(), inputs);
+  const std::vector<float> scales = scales_of(vectors, start.mean, options.kinds);
   const ConstArray scale(scales.data(), inputs);
-  Matrix weights = start.matrix();
-  for (std::int64_t d = 0; d < dimensions; ++d) {
-    Array row(weights.row(d).data(), inputs);
-    row = (scale > 0).select(row / scale, 0);
-  }
-  Array all(weights.values.data(), dimensions * inputs);
-  const float norm = std::sqrt(all.square().sum() / static_cast<float>(dimensions));
-  all /= norm;
-
-  std::vector<float> first_moment(weights.values.size()), second_moment(weights.values.size());
+  Weights weights = begin_with(start, scales, options);
   AdamW optimiser{.beta2 = 0.98f};
   Progress progress("refining", "steps", options.steps);
-  Matrix inputs_of_batch{0, inputs, {}}, mapped{0, dimensions, {}};
   double smoothed = 0;
   for (int step = 0; step < options.steps; ++step) {
     const Batch batch = draw_batch(usable, options, step);
     const auto rows = static_cast<std::int64_t>(batch.rows.size());
-    inputs_of_batch.rows = mapped.rows = rows;
-    inputs_of_batch.values.resize(index(rows * inputs));
-    mapped.values.resize(index(rows * dimensions));
+    Matrix x = zeros(rows, inputs), mapped = zeros(rows, dimensions);
+    Matrix in = zeros(rows, both), hidden = zeros(rows, units);
     in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
       for (std::int64_t r = first; r < first + count; ++r) {
-        Array(inputs_of_batch.row(r).data(), inputs) =
+        Array(x.row(r).data(), inputs) =
             (ConstArray(vectors.row(batch.rows[index(r)]).data(), inputs) - mean) * scale;
-        hide_sites(inputs_of_batch.row(r), options,
+        hide_sites(x.row(r), options,
                    RandomSequence(options.seed, Stream::kMask, static_cast<std::uint32_t>(step),
                                   static_cast<std::uint32_t>(r)));
       }
-      sgemm('N', 'T', count, dimensions, inputs, inputs_of_batch.row(first).data(), inputs,
-            weights.values.data(), inputs, mapped.row(first).data(), dimensions);
+      sgemm('N', 'T', count, both, inputs, x.row(first).data(), inputs,
+            weights.in.values.values.data(), inputs, in.row(first).data(), both);
+      for (std::int64_t r = first; r < first + count; ++r) {
+        Array(hidden.row(r).data(), units) =
+            ConstArray(in.row(r).data() + dimensions, units).max(0.0f);
+      }
+      if (units > 0) {
+        sgemm('N', 'T', count, dimensions, units, hidden.row(first).data(), units,
+              weights.out.values.values.data(), units, mapped.row(first).data(), dimensions);
+      }
+      for (std::int64_t r = first; r < first + count; ++r) {
+        Array(mapped.row(r).data(), dimensions) += ConstArray(in.row(r).data(), dimensions);
+      }
     });
     const NeighbourhoodLoss now = neighbourhood_loss(mapped, batch.groups, options.temperature);
-    optimiser.rate = static_cast<float>(rate_at(step, options));
-    in_blocks(dimensions, kDirectionBlock, [&](std::int64_t first, std::int64_t count) {
-      std::vector<float> gradient(index(count * inputs));
-      sgemm('T', 'N', count, inputs, rows, now.gradient.values.data() + first, dimensions,
-            inputs_of_batch.values.data(), inputs, gradient.data(), inputs);
-      const std::int64_t begin = first * inputs, size = count * inputs;
-      optimiser.move(step + 1, {weights.values.data() + begin, size}, {gradient.data(), size},
-                     {first_moment.data() + begin, size}, {second_moment.data() + begin, size});
+    // From here on `in` is the loss's gradient by what it was.
+    in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+      if (units > 0) {
+        sgemm('N', 'N', count, units, dimensions, now.gradient.row(first).data(), dimensions,
+              weights.out.values.values.data(), units, in.row(first).data() + dimensions, both);
+      }
+      for (std::int64_t r = first; r < first + count; ++r) {
+        std::ranges::copy(now.gradient.row(r), in.row(r).begin());
+        Array slope(in.row(r).data() + dimensions, units);
+        slope *= (ConstArray(hidden.row(r).data(), units) > 0).cast<float>();
+      }
     });
+    optimiser.rate = static_cast<float>(rate_at(step, options));
+    move(weights.in, optimiser, step, in, x);
+    if (units > 0) move(weights.out, optimiser, step, now.gradient, hidden);
     smoothed = step == 0 ? now.loss : 0.95 * smoothed + 0.05 * now.loss;
     progress.update(step + 1, fmt::format("loss {:.3f}", smoothed));
   }
-  for (std::int64_t d = 0; d < dimensions; ++d) {
-    Array row(weights.row(d).data(), inputs);
-    row *= scale;
+  Matrix& in = weights.in.values;
+  for (std::int64_t r = 0; r < both; ++r) Array(in.row(r).data(), inputs) *= scale;
+  const auto hidden_from = in.values.begin() + dimensions * inputs;
+  Readout refined{start.mean, {dimensions, inputs, {in.values.begin(), hidden_from}}};
+  if (units > 0) {
+    refined.hidden = {{units, inputs, {hidden_from, in.values.end()}},
+                      std::move(weights.out.values)};
   }
-  return {start.mean(), std::move(weights)};
+  return refined;
 }
 
 }  // namespace barcodemae

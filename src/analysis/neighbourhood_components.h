@@ -17,14 +17,17 @@ struct NeighbourhoodOptions {
   int groups = 512;  ///< in a batch, drawn from those of two classes or more
   int members = 4;   ///< classes of each group in a batch, a row of each; fewer where it has fewer
   double temperature = 0.03;  ///< of the softmax over cosines
+  /// Of a hidden layer that is learned beside the matrix, and which adds nothing at first; 0: none.
+  /// The readout to begin with has none.
+  int hidden_units = 0;
   /// AdamW's highest rate, of a matrix whose rows have norm 1 on average, for inputs of unit
   /// variance; it rises over 5 % of the steps and falls as a cosine to 0.
   double learning_rate = 1e-3;
-  std::uint64_t seed = 1;  ///< of the batches
+  std::uint64_t seed = 1;  ///< of the batches and the hidden layer
   /// Columns from here on are four a site of the marker, some sites of which are hidden (0 for
   /// their mean), as if the barcode were shorter; −1: there are none.
   std::int64_t first_site = -1;
-  double hidden = 0.05;  ///< share of the sites, on average; of a row, up to twice as much
+  double hidden_sites = 0.1;  ///< share of them, on average; of a row, up to twice as much
   /// As in GroupReadoutOptions: each kind is scaled to a mean variance of 1.
   std::vector<std::int64_t> kinds = {};
 };

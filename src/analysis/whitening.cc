@@ -76,7 +76,7 @@ Whitening fit_whitening(const Matrix& vectors, const WhiteningOptions& options) 
     mapped.push_back(variances[static_cast<std::size_t>(i)] / variance);
   }
   const double before = effective_rank_of(variances), after = effective_rank_of(mapped);
-  return {Readout({means.begin(), means.end()}, std::move(matrix)), std::move(variances), before,
+  return {Readout{{means.begin(), means.end()}, std::move(matrix)}, std::move(variances), before,
           after};
 }
 

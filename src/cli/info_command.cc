@@ -112,7 +112,9 @@ Json describe_model(const std::filesystem::path& directory) {
             {"anchor", nullptr},
             {"training", Json::object()}};
   if (const auto& readout = description.readout)
-    json["readout"] = {{"inputs", readout->inputs()}, {"dimensions", readout->dimensions()}};
+    json["readout"] = {{"inputs", readout->inputs()},
+                       {"dimensions", readout->dimensions()},
+                       {"hidden_units", readout->hidden_units()}};
   if (const auto& profile = description.coder.profile)
     json["anchor"] = {{"length", profile->length()},
                       {"codon_start", profile->codon_start()},
@@ -164,6 +166,11 @@ std::string transformer_text(const Json& part) {
   return fmt::format("{} layers of width {}, {} heads, feed-forward {}", part["layers"].get<int>(),
                      part["width"].get<int>(), part["heads"].get<int>(),
                      part["feed_forward"].get<int>());
+}
+
+std::string hidden_units(const Json& readout) {
+  const int units = readout["hidden_units"].get<int>();
+  return units == 0 ? "" : fmt::format(", {} hidden units beside it,", format_count(units));
 }
 
 std::string yes_no(const Json& value) { return value.get<bool>() ? "yes" : "no"; }
@@ -234,9 +241,9 @@ void print_text(const Json& info) {
              readout.is_null()
                  ? fmt::format("{}, {} dimensions", model["pooling"].get<std::string>(),
                                model["dimensions"].get<int>())
-                 : fmt::format("{}, {} numbers through a stored readout to {} dimensions",
+                 : fmt::format("{}, {} numbers through a stored readout{} to {} dimensions",
                                model["pooling"].get<std::string>(), readout["inputs"].get<int>(),
-                               readout["dimensions"].get<int>()));
+                               hidden_units(readout), readout["dimensions"].get<int>()));
   print_line("fingerprint", model["fingerprint"]);
   if (!model["training"].empty()) std::printf("\nTraining\n");
   for (const auto& [name, value] : model["training"].items()) print_line(name, fact_text(value));

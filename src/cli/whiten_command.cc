@@ -43,6 +43,7 @@ struct WhitenCommandOptions {
   std::optional<double> shrinkage;
   std::string within;  // a rank; empty: whitening
   int refine = 0;      // steps
+  int hidden_units = 0;
   ComputeOptions compute;
 };
 
@@ -181,12 +182,14 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
   if (options.refine == 0) return result;
   NeighbourhoodOptions refining;
   refining.steps = options.refine;
+  refining.hidden_units = options.hidden_units;
   refining.seed = options.seed;
   refining.kinds = fit.kinds;
   if (description.config.pooling.sites) refining.first_site = states;
   result.readout = std::make_shared<const Readout>(
       refine_by_neighbours(fitted.map, vectors, labels.classes, labels.groups, refining));
   result.facts["refining_steps"] = refining.steps;
+  result.facts["hidden_units"] = refining.hidden_units;
   result.facts["temperature"] = refining.temperature;
   return result;
 }
@@ -268,6 +271,13 @@ void add_whiten_command(CLI::App& application) {
         0, 1'000'000)
       ->needs("--within")
       ->capture_default_str();
+  whole(command.add_option("--hidden-units", options->hidden_units,
+                           "With --refine, of a hidden layer learned beside the readout's matrix; "
+                           "it wants more steps and many records: 1024 and 2000 steps made "
+                           "coi-small"),
+        0, 65'536)
+      ->needs("--refine")
+      ->capture_default_str();
   within(command.add_option("--shrinkage", options->shrinkage,
                             "X: directions are divided by the root of their variance (--within: "
                             "that within groups) + X times the mean variance; default: 0.01, with "
@@ -286,6 +296,8 @@ void add_whiten_command(CLI::App& application) {
       "  barcodemae whiten coi-small barcodes.csv.zst --out models/coi-white\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling segments:8 --components 256 --out w\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus --out g\n"
+      "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus \\\n"
+      "    --refine 2000 --hidden-units 1024 --components 1024 --records 500000 --out h\n"
       "  barcodemae evaluate knn w barcodes.csv --queries val_unseen");
   command.callback([options] { run(*options); });
 }

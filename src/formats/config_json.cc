@@ -107,7 +107,10 @@ std::string write_config_json(const ModelDescription& description) {
                         {"cls", config.cls}};
   }
   own["pooling"] = to_string(config.pooling);
-  if (description.readout) own["readout"] = {{"dimensions", description.readout->dimensions()}};
+  if (const auto& readout = description.readout) {
+    own["readout"] = {{"dimensions", readout->dimensions()}};
+    if (readout->hidden_units() > 0) own["readout"]["hidden_units"] = readout->hidden_units();
+  }
   own["anchored"] = description.coder.profile.has_value();
   own["objective"] = to_string(config.objective);
   if (config.has_decoder()) write_transformer(own["decoder"], config.decoder);
@@ -164,8 +167,11 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
   config.pooling = read_pooling(own);
   if (own.has("readout")) {
     constexpr std::int64_t kMost = 1 << 20;
-    content.readout_dimensions =
-        static_cast<int>(own.object("readout").integer("dimensions", 1, kMost));
+    const JsonReader readout = own.object("readout");
+    content.readout_dimensions = static_cast<int>(readout.integer("dimensions", 1, kMost));
+    if (readout.has("hidden_units")) {
+      content.readout_hidden_units = static_cast<int>(readout.integer("hidden_units", 1, kMost));
+    }
   }
   content.anchored = own.boolean("anchored");
   if (own.has("objective")) {  // older files do not say: mae

@@ -18,6 +18,7 @@ struct ConfigContent {
   int bpe_max_tokens = 0;  ///< 0: tokens are k-mers
   bool anchored = false;
   int readout_dimensions = 0;  ///< 0: there is no readout.safetensors
+  int readout_hidden_units = 0;
   std::map<std::string, std::string> training;
 };
 /// Throws UserError naming `source` and the key.

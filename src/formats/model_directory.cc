@@ -144,7 +144,8 @@ ModelDescription parse_model_description(const DescriptionFiles& files, const fs
           source);
     }
     description.readout = std::make_shared<const Readout>(parse_readout(
-        *files.readout, source, description.pooled_width(), content.readout_dimensions));
+        *files.readout, source,
+        {description.pooled_width(), content.readout_dimensions, content.readout_hidden_units}));
   }
   return description;
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -14,32 +13,33 @@ namespace barcodemae {
 /// Of a readout for which nobody asked for a number of its own.
 inline constexpr int kMostComponents = 512;
 
-/// An affine map of pooled vectors: x → matrix · (x − mean).
-class Readout {
- public:
-  /// mean [inputs], matrix [dimensions, inputs].
-  Readout(std::vector<float> mean, Matrix matrix);
+/// An affine map of pooled vectors and, where there is a hidden layer, what that adds:
+/// x → matrix · c + out · relu(in · c), c = x − mean.
+struct Readout {
+  struct HiddenLayer {
+    Matrix in;   ///< [units, inputs]
+    Matrix out;  ///< [dimensions, units]
+  };
+  std::vector<float> mean;  ///< [inputs]
+  Matrix matrix;            ///< [dimensions, inputs]
+  HiddenLayer hidden = {};  ///< 0 units: none
 
-  int inputs() const { return static_cast<int>(mean_.size()); }
-  int dimensions() const { return static_cast<int>(matrix_.rows); }
-  const std::vector<float>& mean() const { return mean_; }
-  const Matrix& matrix() const { return matrix_; }
-
-  /// `result` [dimensions] of `vector` [inputs]. Sums are in double precision, in the order of the
-  /// inputs, so that the bits depend on this vector alone.
-  void apply(std::span<const float> vector, std::span<float> result) const;
-
- private:
-  std::vector<float> mean_;
-  Matrix matrix_;
-  std::vector<float> columns_;  // of the matrix, one after the other: [inputs, dimensions]
+  int inputs() const { return static_cast<int>(matrix.cols); }
+  int dimensions() const { return static_cast<int>(matrix.rows); }
+  int hidden_units() const { return static_cast<int>(hidden.in.rows); }
 };
 
-/// readout.safetensors: "readout.mean" [inputs] and "readout.matrix" [dimensions, inputs], float32.
+/// readout.safetensors, float32: "readout.mean" [inputs], "readout.matrix" [dimensions, inputs],
+/// and with a hidden layer "readout.hidden.in" [units, inputs] and "readout.hidden.out"
+/// [dimensions, units].
 void write_readout(const std::filesystem::path& path, const Readout& readout);
+
+struct ReadoutShape {
+  int inputs = 0, dimensions = 0, hidden_units = 0;
+};
 /// From the file's content; `source` names it in messages. Throws UserError when it is no such
 /// file, has other sizes, other tensors or numbers that are not finite.
-Readout parse_readout(const std::string& content, const std::string& source, int inputs,
-                      int dimensions);
+Readout parse_readout(const std::string& content, const std::string& source,
+                      const ReadoutShape& shape);
 
 }  // namespace barcodemae

@@ -13,6 +13,7 @@
 #include "data/anchor.h"
 #include "data/batch.h"
 #include "data/site_features.h"
+#include "inference/readout_layers.h"
 #include "ops/ops.h"
 
 namespace barcodemae {
@@ -95,6 +96,7 @@ struct Embedder::State {
   Backend* backend = nullptr;
   const Encoder* encoder = nullptr;
   std::unique_ptr<Arena> arena;
+  std::unique_ptr<ReadoutLayers> readout;  // null: without
 
   /// With a backend and parameters of its own, not yet filled.
   static std::unique_ptr<State> make(ModelDescription description, const EmbedderOptions& options) {
@@ -120,6 +122,9 @@ struct Embedder::State {
     encoder = &which;
     backend = &where;
     arena = std::make_unique<Arena>(where);
+    if (description.readout) {
+      readout = std::make_unique<ReadoutLayers>(description.readout, where);
+    }
   }
 
   void refresh() {
@@ -160,8 +165,9 @@ Embedder Embedder::load(const std::filesystem::path& directory, const EmbedderOp
 
 Embedder Embedder::random(const ModelDescription& description, std::uint64_t seed,
                           const EmbedderOptions& options) {
-  auto state = State::make(description, options);
-  state->description.readout = nullptr;
+  ModelDescription without_readout = description;
+  without_readout.readout = nullptr;
+  auto state = State::make(std::move(without_readout), options);
   state->description.config.pooling = state->description.config.pooling.of_states();
   state->own_parameters->initialise(seed);
   state->own_encoder->initialise(*state->own_parameters, seed);
@@ -217,16 +223,21 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
   arena.reserve(needed);
 
   auto done = static_cast<std::int64_t>(sequences.size() - order.size());
-  const Readout* const readout = state_->description.readout.get();
-  Matrix before{0, readout == nullptr ? 0 : readout->inputs(), {}};  // the readout, of a batch
+  ReadoutLayers* const readout = state_->readout.get();
+  Matrix waiting{0, state_->description.pooled_width(), {}};  // for the readout
+  std::vector<std::int32_t> waiting_for;                      // the sequences that they are of
   std::vector<float> vectors;
   for (const auto batch : batches) {
     const auto count = static_cast<std::int64_t>(batch.size());
-    before.rows = count;
-    before.values.resize(index(count * before.cols));
+    const std::int64_t first = waiting.rows;
+    if (readout != nullptr) {
+      waiting.rows += count;
+      waiting.values.resize(index(waiting.rows * waiting.cols));
+      waiting_for.insert(waiting_for.end(), batch.begin(), batch.end());
+    }
     std::ptrdiff_t column = 0;
     const auto pooled_row = [&](std::int64_t n) {
-      return readout == nullptr ? result.row(batch[index(n)]) : before.row(n);
+      return readout == nullptr ? result.row(batch[index(n)]) : waiting.row(first + n);
     };
     for (const Tensor& part : run(batch)) {
       vectors.resize(index(part.view.size()));
@@ -239,15 +250,20 @@ Matrix Embedder::embed(const std::vector<TokenSequence>& sequences,
     }
     arena.rewind();
     const bool sites = state_->description.config.pooling.sites;
-    parallel_for(sites || readout != nullptr ? count : 0, [&](std::int64_t n, int) {
-      const std::int32_t sequence = batch[index(n)];
-      if (sites) {
-        write_site_features(state_->description.coder, sequences[index(sequence)],
-                            pooled_row(n).subspan(index(column)));
-      }
-      if (readout != nullptr) readout->apply(before.row(n), result.row(sequence));
+    parallel_for(sites ? count : 0, [&](std::int64_t n, int) {
+      write_site_features(state_->description.coder, sequences[index(batch[index(n)])],
+                          pooled_row(n).subspan(index(column)));
     });
-    done += static_cast<std::int64_t>(batch.size());
+    done += count;
+    const bool last = done == result.rows;
+    if (readout != nullptr && (last || waiting.rows >= readout->worthwhile_rows())) {
+      const Matrix mapped = (*readout)(waiting);
+      for (std::int64_t n = 0; n < mapped.rows; ++n) {
+        std::ranges::copy(mapped.row(n), result.row(waiting_for[index(n)]).begin());
+      }
+      waiting.rows = 0;
+      waiting_for.clear();
+    }
     if (progress) progress(done);
   }
   return result;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "readouts.h"
 
 namespace barcodemae {
 namespace {
@@ -46,10 +47,9 @@ struct Vectors {
 
 Eigen::MatrixXd class_means_mapped(const Readout& map, const Vectors& vectors) {
   Eigen::MatrixXd means(vectors.matrix.rows / 2, map.dimensions());
-  std::vector<float> one(static_cast<std::size_t>(map.dimensions())), two = one;
   for (std::int64_t i = 0; i < means.rows(); ++i) {
-    map.apply(vectors.matrix.row(2 * i), one);
-    map.apply(vectors.matrix.row(2 * i + 1), two);
+    const auto one = read_out(map, vectors.matrix.row(2 * i));
+    const auto two = read_out(map, vectors.matrix.row(2 * i + 1));
     for (std::size_t c = 0; c < one.size(); ++c) {
       means(i, static_cast<Eigen::Index>(c)) = (one[c] + two[c]) / 2;
     }
@@ -92,7 +92,7 @@ TEST(GroupReadout, KeepsWhatTellsGroupsApart) {
   for (std::int64_t i = 0; i < 3; ++i) {
     double groups = 0, classes = 0;
     for (std::size_t c = 0; c < 12; ++c) {
-      const double weight = fitted.map.matrix().row(i)[c];
+      const double weight = fitted.map.matrix.row(i)[c];
       (c < 3 ? groups : classes) += weight * weight;
     }
     EXPECT_GT(groups, 20 * classes) << "direction " << i;
@@ -110,10 +110,9 @@ TEST(GroupReadout, KindsOfNumbersMayHaveAnyScale) {
   }
   const GroupReadout same =
       fit_group_readout(scaled.matrix, scaled.classes, scaled.groups, options);
-  std::vector<float> one(5), two(5);
   for (std::int64_t r = 0; r < scaled.matrix.rows; r += 17) {
-    plain.map.apply(vectors.matrix.row(r), one);
-    same.map.apply(scaled.matrix.row(r), two);
+    const auto one = read_out(plain.map, vectors.matrix.row(r));
+    const auto two = read_out(same.map, scaled.matrix.row(r));
     for (std::size_t c = 0; c < 5; ++c) EXPECT_NEAR(std::abs(one[c]), std::abs(two[c]), 1e-3);
   }
 }
@@ -122,9 +121,7 @@ TEST(GroupReadout, HasTheSameBitsForAnyNumberOfThreads) {
   const Vectors vectors;
   const auto fitted = [&](int threads) {
     set_thread_count(threads);
-    return fit_group_readout(vectors.matrix, vectors.classes, vectors.groups, {})
-        .map.matrix()
-        .values;
+    return fit_group_readout(vectors.matrix, vectors.classes, vectors.groups, {}).map.matrix.values;
   };
   const int threads = thread_count();
   const std::vector<float> one = fitted(1), three = fitted(3);

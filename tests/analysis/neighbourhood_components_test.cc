@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/threads.h"
 #include "random_vectors.h"
+#include "readouts.h"
 
 namespace barcodemae {
 namespace {
@@ -93,15 +94,17 @@ struct Vectors {
 
   /// Share of rows whose nearest row of another class is of their group.
   double accuracy(const Readout& readout) const {
-    Matrix mapped{matrix.rows, readout.dimensions(), {}};
-    mapped.values.resize(static_cast<std::size_t>(matrix.rows * readout.dimensions()));
-    for (std::int64_t r = 0; r < matrix.rows; ++r) readout.apply(matrix.row(r), mapped.row(r));
+    std::vector<std::vector<float>> mapped;
+    for (std::int64_t r = 0; r < matrix.rows; ++r) {
+      mapped.push_back(read_out(readout, matrix.row(r)));
+    }
     int right = 0;
     for (std::int64_t i = 0; i < matrix.rows; ++i) {
       double nearest = -2;
       std::int64_t found = 0;
       for (std::int64_t j = 0; j < matrix.rows; ++j) {
-        const double similarity = cosine(mapped.row(i), mapped.row(j));
+        const double similarity =
+            cosine(mapped[static_cast<std::size_t>(i)], mapped[static_cast<std::size_t>(j)]);
         if (classes[static_cast<std::size_t>(j)] == classes[static_cast<std::size_t>(i)] ||
             similarity <= nearest) {
           continue;
@@ -131,6 +134,34 @@ TEST(RefineByNeighbours, FindsWhatTellsGroupsApart) {
   EXPECT_GT(vectors.accuracy(refined), 0.9);
 }
 
+TEST(RefineByNeighbours, LearnsWithAHiddenLayerWhatNoMatrixCan) {
+  // The two classes of a group are opposite to each other, and so are their images by any matrix.
+  Vectors vectors;
+  vectors.matrix = {0, 4, {}};
+  vectors.classes.clear();
+  vectors.groups.clear();
+  RandomSequence random(3, Stream::kSimulate);
+  for (int group = 0; group < 8; ++group) {
+    std::vector<double> direction(4);
+    for (double& value : direction) value = random.normal();
+    for (const double sign : {1.0, -1.0}) {
+      for (const double value : direction) {
+        vectors.matrix.values.push_back(static_cast<float>(sign * value + 0.01 * random.normal()));
+      }
+      vectors.classes.push_back(static_cast<std::int32_t>(vectors.matrix.rows++));
+      vectors.groups.push_back(group);
+    }
+  }
+  NeighbourhoodOptions options{.steps = 600, .learning_rate = 0.03};
+  const auto accuracy = [&] {
+    return vectors.accuracy(refine_by_neighbours(identity(4), vectors.matrix, vectors.classes,
+                                                 vectors.groups, options));
+  };
+  EXPECT_LT(accuracy(), 0.2);
+  options.hidden_units = 64;
+  EXPECT_GT(accuracy(), 0.9);
+}
+
 TEST(RefineByNeighbours, GivesTheSameBitsForAnyNumberOfThreads) {
   const Vectors vectors;
   const int before = thread_count();
@@ -139,9 +170,13 @@ TEST(RefineByNeighbours, GivesTheSameBitsForAnyNumberOfThreads) {
     set_thread_count(threads);
     const Readout refined =
         refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups,
-                             {.steps = 10, .groups = 20, .members = 3});
-    if (first.empty()) first = refined.matrix().values;
-    EXPECT_EQ(refined.matrix().values, first);
+                             {.steps = 10, .groups = 20, .members = 3, .hidden_units = 70});
+    std::vector<float> all = refined.matrix.values;
+    for (const Matrix* matrix : {&refined.hidden.in, &refined.hidden.out}) {
+      all.insert(all.end(), matrix->values.begin(), matrix->values.end());
+    }
+    if (first.empty()) first = all;
+    EXPECT_EQ(all, first);
   }
   set_thread_count(before);
 }
@@ -154,9 +189,8 @@ TEST(RefineByNeighbours, HidesSitesAlone) {
   }
   const auto refined = [&](std::int64_t first_site, double hidden) {
     return refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups,
-                                {.steps = 3, .first_site = first_site, .hidden = hidden})
-        .matrix()
-        .values;
+                                {.steps = 3, .first_site = first_site, .hidden_sites = hidden})
+        .matrix.values;
   };
   EXPECT_EQ(refined(4, 0), refined(-1, 0.05));
   EXPECT_NE(refined(4, 0.5), refined(-1, 0.05));
@@ -189,14 +223,13 @@ TEST(RefineByNeighbours, DoesNotDependOnTheScaleOfAKind) {
   for (std::int64_t r = 0; r < vectors.matrix.rows; ++r) {
     for (std::size_t c = 4; c < 8; ++c) vectors.matrix.row(r)[c] *= 64;
   }
-  Matrix start = identity(8).matrix();
+  Matrix start = identity(8).matrix;
   for (std::int64_t d = 4; d < 8; ++d) start.row(d)[static_cast<std::size_t>(d)] /= 64;
-  const Readout scaled =
-      refine_by_neighbours(Readout(std::vector<float>(8, 0.0f), start), vectors.matrix,
-                           vectors.classes, vectors.groups, options);
+  const Readout scaled = refine_by_neighbours(Readout{std::vector<float>(8), start}, vectors.matrix,
+                                              vectors.classes, vectors.groups, options);
   for (std::int64_t d = 0; d < 8; ++d) {
     for (std::size_t c = 0; c < 8; ++c) {
-      EXPECT_NEAR(scaled.matrix().row(d)[c] * (c < 4 ? 1 : 64), plain.matrix().row(d)[c], 1e-4f);
+      EXPECT_NEAR(scaled.matrix.row(d)[c] * (c < 4 ? 1 : 64), plain.matrix.row(d)[c], 1e-4f);
     }
   }
 }

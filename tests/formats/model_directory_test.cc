@@ -17,6 +17,7 @@
 #include "formats/safetensors.h"
 #include "nn/masked_autoencoder.h"
 #include "nn/objective.h"
+#include "readouts.h"
 #include "tensor/quantisation.h"
 
 namespace barcodemae {
@@ -289,30 +290,22 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   EXPECT_THAT(load(), HasSubstr("tokenizer.json: missing"));
 }
 
-/// Of any numbers, none of them special.
-std::shared_ptr<const Readout> some_readout(int inputs, int dimensions) {
-  RandomSequence random(5, Stream::kInitialisation);
-  std::vector<float> mean;
-  Matrix matrix{dimensions, inputs, {}};
-  for (int i = 0; i < inputs; ++i) mean.push_back(static_cast<float>(random.normal()));
-  for (int i = 0; i < inputs * dimensions; ++i) {
-    matrix.values.push_back(static_cast<float>(random.normal()));
-  }
-  return std::make_shared<const Readout>(std::move(mean), std::move(matrix));
-}
-
 TEST_F(ModelDirectory, KeepsAReadoutInEveryPrecision) {
   const std::string before = model_fingerprint(directory_);
   ModelDescription description = tiny_description();
   description.config.pooling = Pooling(Pooling::kSegments, 3);
-  description.readout = some_readout(48, 5);
+  description.readout = some_readout(48, 5, 4);
   for (const WeightType type : {WeightType::kFloat32, WeightType::kBFloat16, WeightType::kInt8}) {
     write_model(directory_, description, *parameters_, false, type);
     const ModelDescription read_again = read_model_description(directory_);
     EXPECT_EQ(read_again.config.pooling, description.config.pooling);
     ASSERT_NE(read_again.readout, nullptr);
-    EXPECT_EQ(read_again.readout->mean(), description.readout->mean());
-    EXPECT_EQ(read_again.readout->matrix().values, description.readout->matrix().values);
+    const Readout &found = *read_again.readout, &expected = *description.readout;
+    EXPECT_EQ(found.mean, expected.mean);
+    EXPECT_EQ(found.matrix.values, expected.matrix.values);
+    ASSERT_EQ(found.hidden_units(), 4);
+    EXPECT_EQ(found.hidden.in.values, expected.hidden.in.values);
+    EXPECT_EQ(found.hidden.out.values, expected.hidden.out.values);
     EXPECT_EQ(read_again.embedding_width(), 5);
   }
   EXPECT_THAT(read("config.json"), HasSubstr("\"format_version\": 2"));
@@ -340,9 +333,11 @@ TEST_F(ModelDirectory, NamesWhatIsWrongWithAReadout) {
   EXPECT_THAT(with_readout(*some_readout(32, 5)), HasSubstr("readout.safetensors"));
   EXPECT_THAT(with_readout(*some_readout(16, 6)), HasSubstr("\"readout.matrix\""));
   const float infinite = std::numeric_limits<float>::infinity();
-  EXPECT_THAT(with_readout(Readout(std::vector<float>(16, infinite),
-                                   Matrix{5, 16, std::vector<float>(80, 1.0f)})),
-              HasSubstr("not finite"));
+  EXPECT_THAT(
+      with_readout({std::vector<float>(16, infinite), {5, 16, std::vector<float>(80, 1.0f)}}),
+      HasSubstr("not finite"));
+  EXPECT_THAT(with_readout(*some_readout(16, 5, 3)),
+              HasSubstr("\"readout.hidden.in\" does not belong"));
   const std::vector<float> one{1};
   write_safetensors(directory_ / "readout.safetensors",
                     {{"readout.bias", StoredType::kF32, {1}, one, {}}});
@@ -355,6 +350,8 @@ TEST_F(ModelDirectory, NamesWhatIsWrongWithAReadout) {
     return load_with_config([&](nlohmann::json& json) { json["barcodemae"]["readout"] = value; });
   };
   EXPECT_THAT(named({{"dimensions", 0}}), HasSubstr("\"barcodemae.readout.dimensions\""));
+  EXPECT_THAT(named({{"dimensions", 5}, {"hidden_units", -1}}),
+              HasSubstr("\"barcodemae.readout.hidden_units\""));
   EXPECT_THAT(named(7), HasSubstr("\"barcodemae.readout\""));
 }
 
@@ -369,20 +366,6 @@ TEST_F(ModelDirectory, IsCopiedByteForByteWithAnotherReadout) {
   EXPECT_EQ(read("copy/tokenizer.json"), tokenizer);
   EXPECT_FALSE(fs::exists(copy / "pretraining.safetensors"));
   EXPECT_EQ(read_model_description(copy).embedding_width(), 4);
-}
-
-TEST(Readout, IsAnAffineMap) {
-  const auto readout = some_readout(7, 3);
-  const std::vector<float> x{1, -2, 0.5f, 3, 0, 4, -1};
-  std::vector<float> y(3);
-  readout->apply(x, y);
-  for (std::size_t d = 0; d < 3; ++d) {
-    double sum = 0;
-    for (std::size_t i = 0; i < 7; ++i) {
-      sum += double{readout->matrix().values[7 * d + i]} * (double{x[i]} - readout->mean()[i]);
-    }
-    EXPECT_NEAR(y[d], sum, 1e-6 * std::abs(sum));
-  }
 }
 
 TEST_F(ModelDirectory, FingerprintFollowsTheContent) {

@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "devices.h"
+#include "inference/readout_layers.h"
 #include "ops/ops.h"
+#include "readouts.h"
 #include "temporary_folder.h"
 #include "tiny_model.h"
 
@@ -29,17 +31,6 @@ std::vector<TokenSequence> tokens_of(const std::vector<std::string>& sequences,
 
 bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
-std::shared_ptr<const Readout> some_readout(int inputs, int dimensions) {
-  RandomSequence random(5, Stream::kInitialisation);
-  std::vector<float> mean;
-  Matrix matrix{dimensions, inputs, {}};
-  for (int i = 0; i < inputs; ++i) mean.push_back(static_cast<float>(random.normal()));
-  for (int i = 0; i < inputs * dimensions; ++i) {
-    matrix.values.push_back(static_cast<float>(random.normal()));
-  }
-  return std::make_shared<const Readout>(std::move(mean), std::move(matrix));
 }
 
 /// What training begins with for a seed, as a model directory.
@@ -150,7 +141,7 @@ TEST_P(EmbedderTest, SegmentsAndReadoutDependNeitherOnTheBatchNorOnThreads) {
   ModelDescription description = tiny_description();
   description.config.pooling = Pooling(Pooling::kSegments, 4);
   const auto sequences = tokens_of(odd_sequences(70), description.coder);
-  const ModelOnDisk model(description, 3, some_readout(192, 10));
+  const ModelOnDisk model(description, 3, some_readout(192, 10, 7));
   const int threads = thread_count();
   for (const char* pooling : {"model", "segments:4"}) {
     EmbedderOptions one = options(1), several = options(500);
@@ -211,22 +202,44 @@ TEST_P(EmbedderTest, SegmentsAreMeansOverTheirPlaces) {
 TEST_P(EmbedderTest, AReadoutIsAppliedToWhatIsPooled) {
   const ModelDescription description = tiny_description();
   const auto sequences = tokens_of(odd_sequences(20), description.coder);
-  const auto readout = some_readout(48, 6);
-  const ModelOnDisk model(description, 3, readout);
+  const ModelOnDisk model(description, 3, some_readout(48, 6));
   Embedder embedder = Embedder::load(model.path(), options(300));
   EXPECT_EQ(embedder.width(), 6);
-  const Matrix mapped = embedder.embed(sequences);
   EmbedderOptions plain = options(300);
   plain.pooling = "mean";
   const Matrix means = Embedder::load(model.path(), plain).embed(sequences);
   const Matrix same = Embedder::random(embedder.description(), 3, options(300)).embed(sequences);
   EXPECT_TRUE(same_bits(means.values, same.values)) << "--pooling mean is the paper's vector, and "
                                                        "a random encoder has no readout";
-  std::vector<float> expected(6);
-  for (std::int64_t r = 0; r < mapped.rows; ++r) {
-    readout->apply(means.row(r), expected);
-    if (sequences[static_cast<std::size_t>(r)].ids.empty()) expected.assign(6, 0.0f);
-    EXPECT_TRUE(same_bits(mapped.row(r), expected)) << r;
+  for (const int hidden_units : {0, 11}) {
+    const auto readout = some_readout(48, 6, hidden_units);
+    const ModelOnDisk mapping(description, 3, readout);
+    const Matrix mapped = Embedder::load(mapping.path(), options(300)).embed(sequences);
+    for (std::int64_t r = 0; r < mapped.rows; ++r) {
+      const bool empty = sequences[static_cast<std::size_t>(r)].ids.empty();
+      const auto expected = empty ? std::vector<float>(6) : read_out(*readout, means.row(r));
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_NEAR(mapped.row(r)[i], expected[i], 1e-3) << hidden_units << " " << r;
+      }
+    }
+  }
+}
+
+TEST_P(EmbedderTest, AReadoutTakesMoreRowsThanABlock) {
+  const auto backend = make_backend(GetParam().first);
+  const auto readout = some_readout(9, 4, 5);
+  ReadoutLayers layers(readout, *backend);
+  const std::int64_t rows = 2 * layers.worthwhile_rows() + 3;
+  Matrix vectors{rows, 9, {}};
+  RandomSequence random(2, Stream::kSimulate);
+  for (std::int64_t i = 0; i < rows * 9; ++i) {
+    vectors.values.push_back(static_cast<float>(random.normal()));
+  }
+  const Matrix mapped = layers(vectors);
+  ASSERT_EQ(mapped.rows, rows);
+  for (std::int64_t r = 0; r < rows; r += 97) {
+    const auto expected = read_out(*readout, vectors.row(r));
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(mapped.row(r)[i], expected[i], 1e-4) << r;
   }
 }
 

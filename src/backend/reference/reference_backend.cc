@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 #include "backend/reference/adamw.h"
 #include "backend/reference/attention_block.h"
@@ -66,10 +67,18 @@ class ReferenceBackend final : public Backend {
     return precision == DType::kInt8 ? DType::kFloat32 : precision;
   }
   // The kernels read the parameters themselves: there are no copies to renew.
-  void refresh_weights(const Parameters&, DType precision, bool) override {
-    int8_ = precision == DType::kInt8;
+  void refresh_weights(const Parameters& parameters, DType precision, bool) override {
+    forget_weights(parameters);
+    if (precision != DType::kInt8) return;
+    for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
+      if (parameters.entries()[i].matmul) int8_.insert(value_of(parameters, i));
+    }
   }
-  void forget_weights(const Parameters&) override {}
+  void forget_weights(const Parameters& parameters) override {
+    for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
+      int8_.erase(value_of(parameters, i));
+    }
+  }
 
   KernelMemory embed_memory(const EmbeddingBlock& block, std::int64_t rows,
                             bool backward) const override {
@@ -112,7 +121,8 @@ class ReferenceBackend final : public Backend {
                                const Dropout& output, Bytes saved, Bytes scratch) override {
     with_type(y.dtype, [&]<typename T>(T) {
       reference::attention_block_forward(typed<T>(y), typed<T>(x), block, segments, probabilities,
-                                         output, forward_workspace(saved, scratch), int8_);
+                                         output, forward_workspace(saved, scratch),
+                                         in_int8(block.qkv_weight));
     });
   }
   void attention_block_backward(View dx, bool accumulate, View dy, View, View x,
@@ -141,7 +151,8 @@ class ReferenceBackend final : public Backend {
                                   Bytes scratch) override {
     with_type(y.dtype, [&]<typename T>(T) {
       reference::feed_forward_block_forward(typed<T>(y), typed<T>(x), block, segments, dropout,
-                                            forward_workspace(saved, scratch), int8_);
+                                            forward_workspace(saved, scratch),
+                                            in_int8(block.in_weight));
     });
   }
   void feed_forward_block_backward(View dx, bool accumulate, View dy, View, View x,
@@ -157,7 +168,7 @@ class ReferenceBackend final : public Backend {
   void linear_forward(View y, View x, const LinearLayer& layer) override {
     with_type(y.dtype, [&]<typename T>(T) {
       reference::linear_forward(typed<T>(y), typed<T>(x), typed<T>(layer.weight.value),
-                                typed<T>(layer.bias.value), int8_);
+                                typed<T>(layer.bias.value), in_int8(layer.weight));
     });
   }
   void linear_backward(View dx, bool accumulate, View dy, View x,
@@ -319,7 +330,12 @@ class ReferenceBackend final : public Backend {
 
  private:
   static constexpr std::size_t kAlignment = 64;
-  bool int8_ = false;  // both sides of the products with matmul parameters
+  static const void* value_of(const Parameters& parameters, std::size_t entry) {
+    return parameters.get(static_cast<int>(entry)).value.data;
+  }
+  bool in_int8(const Parameter& weight) const { return int8_.contains(weight.value.data); }
+
+  std::set<const void*> int8_;  // weights of products whose both sides are of int8
 };
 
 }  // namespace
