@@ -27,7 +27,7 @@ struct NeighbourhoodOptions {
   /// Columns from here on are four a site of the marker, some sites of which are hidden (0 for
   /// their mean), as if the barcode were shorter; −1: there are none.
   std::int64_t first_site = -1;
-  double hidden_sites = 0.1;  ///< share of them, on average; of a row, up to twice as much
+  double hidden_sites = 0.05;  ///< share of them, on average; of a row, up to twice as much
   /// As in GroupReadoutOptions: each kind is scaled to a mean variance of 1.
   std::vector<std::int64_t> kinds = {};
 };

@@ -54,7 +54,10 @@ void run(const ExportOptions& options) {
            format_count(written.parameters), written.type,
            format_bytes(static_cast<double>(written.bytes)));
   if (options.format != "transformers") {
-    if (description.readout) log_info("The readout is with it, in float32");
+    if (description.readout) {
+      log_info("The readout is with it, in {}",
+               type == WeightType::kFloat32 ? "float32" : "bfloat16");
+    }
     return;
   }
   log_info("{}", exported.decoder
@@ -76,10 +79,11 @@ void add_export_command(CLI::App& application) {
       ->required();
   command.add_option("--out", options->out, "Folder to make")->required()->type_name("DIR");
   command
-      .add_option("--precision", options->precision,
-                  "Numbers of model.safetensors: f32 keeps every bit, bf16 halves the file, int8 "
-                  "halves it again (weights of products, a scale for each row; what embed "
-                  "--precision int8 computes with; transformers does not read it)")
+      .add_option(
+          "--precision", options->precision,
+          "Numbers of the encoder and a readout: f32 keeps every bit, bf16 halves the file, int8 "
+          "halves it again (weights of products, a scale for each row; what embed "
+          "--precision int8 computes with; transformers does not read it)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
   command

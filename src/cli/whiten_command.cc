@@ -44,6 +44,7 @@ struct WhitenCommandOptions {
   std::string within;  // a rank; empty: whitening
   int refine = 0;      // steps
   int hidden_units = 0;
+  double hidden_sites = NeighbourhoodOptions().hidden_sites;
   ComputeOptions compute;
 };
 
@@ -183,6 +184,7 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
   NeighbourhoodOptions refining;
   refining.steps = options.refine;
   refining.hidden_units = options.hidden_units;
+  refining.hidden_sites = options.hidden_sites;
   refining.seed = options.seed;
   refining.kinds = fit.kinds;
   if (description.config.pooling.sites) refining.first_site = states;
@@ -190,6 +192,7 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
       refine_by_neighbours(fitted.map, vectors, labels.classes, labels.groups, refining));
   result.facts["refining_steps"] = refining.steps;
   result.facts["hidden_units"] = refining.hidden_units;
+  if (refining.first_site >= 0) result.facts["hidden_sites"] = refining.hidden_sites;
   result.facts["temperature"] = refining.temperature;
   return result;
 }
@@ -273,9 +276,15 @@ void add_whiten_command(CLI::App& application) {
       ->capture_default_str();
   whole(command.add_option("--hidden-units", options->hidden_units,
                            "With --refine, of a hidden layer learned beside the readout's matrix; "
-                           "it wants more steps and many records: 1024 and 2000 steps made "
+                           "it wants more steps and many records: 1024 and 1200 steps made "
                            "coi-small"),
         0, 65'536)
+      ->needs("--refine")
+      ->capture_default_str();
+  within(command.add_option("--hide-sites", options->hidden_sites,
+                            "With --refine and +sites, share of a barcode's sites that are hidden "
+                            "in each step, on average"),
+         0, 0.5)
       ->needs("--refine")
       ->capture_default_str();
   within(command.add_option("--shrinkage", options->shrinkage,
@@ -297,7 +306,8 @@ void add_whiten_command(CLI::App& application) {
       "  barcodemae whiten runs/small barcodes.csv --pooling segments:8 --components 256 --out w\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus --out g\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus \\\n"
-      "    --refine 2000 --hidden-units 1024 --components 1024 --records 500000 --out h\n"
+      "    --components 1024 --refine 1200 --hidden-units 1024 --hide-sites 0.25 --records 500000 "
+      "--out h\n"
       "  barcodemae evaluate knn w barcodes.csv --queries val_unseen");
   command.callback([options] { run(*options); });
 }

@@ -190,7 +190,10 @@ void write_model(const fs::path& directory, const ModelDescription& description,
       bpe ? write_bpe_tokenizer_config_json(*bpe) : write_tokenizer_config_json(tokenizer));
   if (description.coder.profile)
     write_file_atomically(directory / "marker.json", description.coder.profile->to_json());
-  if (description.readout) write_readout(directory / kReadoutFile, *description.readout);
+  if (description.readout) {
+    write_readout(directory / kReadoutFile, *description.readout,
+                  type == WeightType::kFloat32 ? StoredType::kF32 : StoredType::kBF16);
+  }
   write_weights(directory, parameters, pretraining, type);
 }
 

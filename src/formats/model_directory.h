@@ -78,8 +78,8 @@ WeightSummary summarise_weights(const std::filesystem::path& directory);
 /// Hash of the weights and the description: names the model in caches and libraries.
 std::string model_fingerprint(const std::filesystem::path& directory);
 
-/// kInt8: the weights of products as I8 with a scale for each row (tensor/quantisation.h), the rest
-/// in bfloat16; loaded again they are the floats that int8 stands for.
+/// kInt8: the weights of products as I8 with a scale for each row (tensor/quantisation.h), the
+/// rest, a readout too, in bfloat16; loaded again they are the floats that int8 stands for.
 enum class WeightType { kFloat32, kBFloat16, kInt8 };
 
 /// Writes config.json, tokenizer.json, tokenizer_config.json, marker.json (anchored models),

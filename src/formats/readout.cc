@@ -7,7 +7,6 @@
 
 #include "barcodemae_version.h"
 #include "base/error.h"
-#include "formats/safetensors.h"
 
 namespace barcodemae {
 namespace {
@@ -17,13 +16,12 @@ constexpr const char* kMatrix = "readout.matrix";
 constexpr const char* kHiddenIn = "readout.hidden.in";
 constexpr const char* kHiddenOut = "readout.hidden.out";
 
-TensorToWrite stored(const char* name, const Matrix& matrix) {
-  return {name, StoredType::kF32, {matrix.rows, matrix.cols}, matrix.values, {}};
-}
-
 }  // namespace
 
-void write_readout(const std::filesystem::path& path, const Readout& readout) {
+void write_readout(const std::filesystem::path& path, const Readout& readout, StoredType type) {
+  const auto stored = [type](const char* name, const Matrix& matrix) {
+    return TensorToWrite{name, type, {matrix.rows, matrix.cols}, matrix.values, {}};
+  };
   std::vector<TensorToWrite> tensors{
       {kMean, StoredType::kF32, {readout.inputs()}, readout.mean, {}},
       stored(kMatrix, readout.matrix)};

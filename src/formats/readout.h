@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "formats/npy.h"
+#include "formats/safetensors.h"
 
 namespace barcodemae {
 
@@ -29,10 +30,11 @@ struct Readout {
   int hidden_units() const { return static_cast<int>(hidden.in.rows); }
 };
 
-/// readout.safetensors, float32: "readout.mean" [inputs], "readout.matrix" [dimensions, inputs],
-/// and with a hidden layer "readout.hidden.in" [units, inputs] and "readout.hidden.out"
-/// [dimensions, units].
-void write_readout(const std::filesystem::path& path, const Readout& readout);
+/// readout.safetensors: "readout.mean" [inputs], float32; "readout.matrix" [dimensions, inputs]
+/// and, with a hidden layer, "readout.hidden.in" [units, inputs] and "readout.hidden.out"
+/// [dimensions, units], of `type`: kF32 or kBF16.
+void write_readout(const std::filesystem::path& path, const Readout& readout,
+                   StoredType type = StoredType::kF32);
 
 struct ReadoutShape {
   int inputs = 0, dimensions = 0, hidden_units = 0;
