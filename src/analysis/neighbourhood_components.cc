@@ -132,6 +132,10 @@ void hide_sites(std::span<float> row, const NeighbourhoodOptions& options, Rando
   }
 }
 
+Matrix zeros(std::int64_t rows, std::int64_t cols) {
+  return {rows, cols, std::vector<float>(index(rows * cols))};
+}
+
 /// The weights in training, for inputs that are centred and scaled, each with AdamW's moments.
 struct Weights {
   struct Rows {
@@ -168,8 +172,56 @@ Weights begin_with(const Readout& start, std::span<const float> scales,
     }
   }
   in.rows += units;
-  Matrix out{dimensions, units, std::vector<float>(index(dimensions * units))};
-  return {Weights::Rows(std::move(in)), Weights::Rows(std::move(out))};
+  return {Weights::Rows(std::move(in)), Weights::Rows(zeros(dimensions, units))};
+}
+
+struct Activations {
+  Matrix hidden;  // [rows, units]
+  Matrix mapped;  // [rows, dimensions]
+};
+
+Activations forward(const Weights& weights, const Matrix& x) {
+  const Matrix &in = weights.in.values, &out = weights.out.values;
+  const std::int64_t dimensions = out.rows, units = out.cols;
+  Activations result{zeros(x.rows, units), zeros(x.rows, dimensions)};
+  in_blocks(x.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+    Matrix sums = zeros(count, in.rows);
+    sgemm('N', 'T', count, in.rows, in.cols, x.row(first).data(), in.cols, in.values.data(),
+          in.cols, sums.values.data(), in.rows);
+    for (std::int64_t r = 0; r < count; ++r) {
+      Array(result.hidden.row(first + r).data(), units) =
+          ConstArray(sums.row(r).data() + dimensions, units).max(0.0f);
+    }
+    if (units > 0) {
+      sgemm('N', 'T', count, dimensions, units, result.hidden.row(first).data(), units,
+            out.values.data(), units, result.mapped.row(first).data(), dimensions);
+    }
+    for (std::int64_t r = 0; r < count; ++r) {
+      Array(result.mapped.row(first + r).data(), dimensions) +=
+          ConstArray(sums.row(r).data(), dimensions);
+    }
+  });
+  return result;
+}
+
+/// The loss's gradient by the products with weights.in, [rows, dimensions + units], from that by
+/// the mapped rows.
+Matrix backward(const Weights& weights, const Activations& activations, const Matrix& gradient) {
+  const Matrix& out = weights.out.values;
+  const std::int64_t dimensions = out.rows, units = out.cols;
+  Matrix slopes = zeros(gradient.rows, dimensions + units);
+  in_blocks(gradient.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+    if (units > 0) {
+      sgemm('N', 'N', count, units, dimensions, gradient.row(first).data(), dimensions,
+            out.values.data(), units, slopes.row(first).data() + dimensions, slopes.cols);
+    }
+    for (std::int64_t r = first; r < first + count; ++r) {
+      std::ranges::copy(gradient.row(r), slopes.row(r).begin());
+      Array(slopes.row(r).data() + dimensions, units) *=
+          (ConstArray(activations.hidden.row(r).data(), units) > 0).cast<float>();
+    }
+  });
+  return slopes;
 }
 
 /// One step of `weights` [out, in], which map `x` [rows, in] to what `gradient` [rows, out] is the
@@ -186,10 +238,6 @@ void move(Weights::Rows& weights, const AdamW& optimiser, int step, const Matrix
                    {of_weights.data(), size}, {weights.first_moment.data() + begin, size},
                    {weights.second_moment.data() + begin, size});
   });
-}
-
-Matrix zeros(std::int64_t rows, std::int64_t cols) {
-  return {rows, cols, std::vector<float>(index(rows * cols))};
 }
 
 double rate_at(int step, const NeighbourhoodOptions& options) {
@@ -280,7 +328,7 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
         usable.size());
   }
   const std::int64_t inputs = vectors.cols, dimensions = start.dimensions();
-  const std::int64_t units = options.hidden_units, both = dimensions + units;
+  const std::int64_t units = options.hidden_units;
   const ConstArray mean(start.mean.data(), inputs);
   const std::vector<float> scales = scales_of(vectors, start.mean, options.kinds);
   const ConstArray scale(scales.data(), inputs);
@@ -291,8 +339,7 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
   for (int step = 0; step < options.steps; ++step) {
     const Batch batch = draw_batch(usable, options, step);
     const auto rows = static_cast<std::int64_t>(batch.rows.size());
-    Matrix x = zeros(rows, inputs), mapped = zeros(rows, dimensions);
-    Matrix in = zeros(rows, both), hidden = zeros(rows, units);
+    Matrix x = zeros(rows, inputs);
     in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
       for (std::int64_t r = first; r < first + count; ++r) {
         Array(x.row(r).data(), inputs) =
@@ -301,41 +348,19 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
                    RandomSequence(options.seed, Stream::kMask, static_cast<std::uint32_t>(step),
                                   static_cast<std::uint32_t>(r)));
       }
-      sgemm('N', 'T', count, both, inputs, x.row(first).data(), inputs,
-            weights.in.values.values.data(), inputs, in.row(first).data(), both);
-      for (std::int64_t r = first; r < first + count; ++r) {
-        Array(hidden.row(r).data(), units) =
-            ConstArray(in.row(r).data() + dimensions, units).max(0.0f);
-      }
-      if (units > 0) {
-        sgemm('N', 'T', count, dimensions, units, hidden.row(first).data(), units,
-              weights.out.values.values.data(), units, mapped.row(first).data(), dimensions);
-      }
-      for (std::int64_t r = first; r < first + count; ++r) {
-        Array(mapped.row(r).data(), dimensions) += ConstArray(in.row(r).data(), dimensions);
-      }
     });
-    const NeighbourhoodLoss now = neighbourhood_loss(mapped, batch.groups, options.temperature);
-    // From here on `in` is the loss's gradient by what it was.
-    in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
-      if (units > 0) {
-        sgemm('N', 'N', count, units, dimensions, now.gradient.row(first).data(), dimensions,
-              weights.out.values.values.data(), units, in.row(first).data() + dimensions, both);
-      }
-      for (std::int64_t r = first; r < first + count; ++r) {
-        std::ranges::copy(now.gradient.row(r), in.row(r).begin());
-        Array slope(in.row(r).data() + dimensions, units);
-        slope *= (ConstArray(hidden.row(r).data(), units) > 0).cast<float>();
-      }
-    });
+    const Activations now = forward(weights, x);
+    const NeighbourhoodLoss loss =
+        neighbourhood_loss(now.mapped, batch.groups, options.temperature);
+    const Matrix slopes = backward(weights, now, loss.gradient);
     optimiser.rate = static_cast<float>(rate_at(step, options));
-    move(weights.in, optimiser, step, in, x);
-    if (units > 0) move(weights.out, optimiser, step, now.gradient, hidden);
-    smoothed = step == 0 ? now.loss : 0.95 * smoothed + 0.05 * now.loss;
+    move(weights.in, optimiser, step, slopes, x);
+    if (units > 0) move(weights.out, optimiser, step, loss.gradient, now.hidden);
+    smoothed = step == 0 ? loss.loss : 0.95 * smoothed + 0.05 * loss.loss;
     progress.update(step + 1, fmt::format("loss {:.3f}", smoothed));
   }
   Matrix& in = weights.in.values;
-  for (std::int64_t r = 0; r < both; ++r) Array(in.row(r).data(), inputs) *= scale;
+  for (std::int64_t r = 0; r < in.rows; ++r) Array(in.row(r).data(), inputs) *= scale;
   const auto hidden_from = in.values.begin() + dimensions * inputs;
   Readout refined{start.mean, {dimensions, inputs, {in.values.begin(), hidden_from}}};
   if (units > 0) {
