@@ -14,6 +14,7 @@
 
 #include "analysis/group_readout.h"
 #include "analysis/neighbourhood_components.h"
+#include "analysis/readout_ensemble.h"
 #include "analysis/whitening.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -44,6 +45,7 @@ struct WhitenCommandOptions {
   std::string within;  // a rank; empty: whitening
   int refine = 0;      // steps
   int hidden_units = 0;
+  int ensemble = 1, dimensions = 0;
   double hidden_sites = NeighbourhoodOptions().hidden_sites;
   ComputeOptions compute;
 };
@@ -78,6 +80,15 @@ std::optional<Rank> grouping_rank(const WhitenCommandOptions& options) {
     throw UserError("--within {}: a rank above species is expected, such as genus", options.within);
   }
   return rank;
+}
+
+/// Refuses --dimensions that there are not.
+void check_dimensions(const WhitenCommandOptions& options, int components) {
+  const std::int64_t most = std::int64_t{options.ensemble} * components;
+  if (options.dimensions > most) {
+    throw UserError("--dimensions {}: {} readouts of {} components have {}\nAsk for fewer.",
+                    options.dimensions, options.ensemble, components, most);
+  }
 }
 
 /// The records to fit to, in file order.
@@ -185,13 +196,24 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
   refining.steps = options.refine;
   refining.hidden_units = options.hidden_units;
   refining.hidden_sites = options.hidden_sites;
-  refining.seed = options.seed;
   refining.kinds = fit.kinds;
   if (description.config.pooling.sites) refining.first_site = states;
-  result.readout = std::make_shared<const Readout>(
-      refine_by_neighbours(fitted.map, vectors, labels.classes, labels.groups, refining));
+  check_dimensions(options, fitted.map.dimensions());
+  const int dimensions = options.dimensions > 0 ? options.dimensions : fitted.map.dimensions();
+  std::vector<Readout> members;
+  for (int i = 0; i < options.ensemble; ++i) {
+    if (options.ensemble > 1) log_info("Refining: {} of {}", i + 1, options.ensemble);
+    refining.seed = options.seed + static_cast<std::uint64_t>(i);
+    members.push_back(
+        refine_by_neighbours(fitted.map, vectors, labels.classes, labels.groups, refining));
+  }
+  result.readout =
+      std::make_shared<const Readout>(members.size() == 1 && dimensions == fitted.map.dimensions()
+                                          ? members.front()
+                                          : combine_readouts(members, vectors, dimensions));
   result.facts["refining_steps"] = refining.steps;
   result.facts["hidden_units"] = refining.hidden_units;
+  result.facts["ensemble"] = options.ensemble;
   if (refining.first_site >= 0) result.facts["hidden_sites"] = refining.hidden_sites;
   result.facts["temperature"] = refining.temperature;
   return result;
@@ -276,11 +298,22 @@ void add_whiten_command(CLI::App& application) {
       ->capture_default_str();
   whole(command.add_option("--hidden-units", options->hidden_units,
                            "With --refine, of a hidden layer learned beside the readout's matrix; "
-                           "it wants more steps and many records: 1024 and 1200 steps made "
-                           "coi-small"),
+                           "it wants more steps and many records: 1024 and 1200 steps "
+                           "with half a million"),
         0, 65'536)
       ->needs("--refine")
       ->capture_default_str();
+  whole(command.add_option("--ensemble", options->ensemble,
+                           "With --refine, so many times from other random numbers, each taking as "
+                           "long; cosines are those of all together"),
+        1, 64)
+      ->needs("--refine")
+      ->capture_default_str();
+  whole(command.add_option("--dimensions", options->dimensions,
+                           "With --refine, numbers of the result, the directions in which it is "
+                           "largest; default: as --components"),
+        1, kMostWhitenedColumns)
+      ->needs("--refine");
   within(command.add_option("--hide-sites", options->hidden_sites,
                             "With --refine and +sites, share of a barcode's sites that are hidden "
                             "in each step, on average"),
@@ -306,8 +339,8 @@ void add_whiten_command(CLI::App& application) {
       "  barcodemae whiten runs/small barcodes.csv --pooling segments:8 --components 256 --out w\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus --out g\n"
       "  barcodemae whiten runs/small barcodes.csv --pooling mean+sites --within genus \\\n"
-      "    --components 1024 --refine 1200 --hidden-units 1024 --hide-sites 0.25 --records 500000 "
-      "--out h\n"
+      "    --records 500000 --components 1024 --refine 1200 --hidden-units 1024 \\\n"
+      "    --hide-sites 0.25 --ensemble 3 --dimensions 512 --out h\n"
       "  barcodemae evaluate knn w barcodes.csv --queries val_unseen");
   command.callback([options] { run(*options); });
 }

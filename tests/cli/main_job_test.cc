@@ -182,14 +182,39 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
 
   // What is known of the sites beside what the encoder says, and labels for the fit.
   EXPECT_EQ(embed("model", "mean+sites").cols, 64 + 110 * 24);
-  const Outcome grouped = run({"whiten", folder / "model", data, "--pooling", "mean+sites",
-                               "--within", "genus", "--components", "20", "--refine", "5",
-                               "--precision", "f32", "--out", folder / "grouped"});
-  EXPECT_THAT(grouped.err, HasSubstr("mean+sites, from 2,704 to 20 numbers; fitted to"));
-  EXPECT_EQ(embed("grouped", "model").cols, 20);
+  const Outcome grouped = run({"whiten",
+                               folder / "model",
+                               data,
+                               "--pooling",
+                               "mean+sites",
+                               "--within",
+                               "genus",
+                               "--components",
+                               "20",
+                               "--refine",
+                               "5",
+                               "--hidden-units",
+                               "12",
+                               "--ensemble",
+                               "2",
+                               "--dimensions",
+                               "15",
+                               "--precision",
+                               "f32",
+                               "--out",
+                               folder / "grouped"});
+  EXPECT_THAT(grouped.err, HasSubstr("mean+sites, from 2,704 to 15 numbers; fitted to"));
+  EXPECT_EQ(embed("grouped", "model").cols, 15);
   EXPECT_EQ(embed("grouped", "mean").values, embed("model", "mean").values);
   const auto facts = nlohmann::json::parse(run({"info", folder / "grouped", "--json"}).out);
   EXPECT_EQ(facts["model"]["training"]["readout"]["refining_steps"], 5);
+  EXPECT_EQ(facts["model"]["readout"]["hidden_units"], 24);
+  const Outcome too_many =
+      run_barcodemae({"whiten", folder / "model", data, "--pooling", "mean+sites", "--within",
+                      "genus", "--components", "20", "--refine", "1", "--ensemble", "2",
+                      "--dimensions", "41", "--out", folder / "none"});
+  EXPECT_EQ(too_many.exit_code, 2);
+  EXPECT_THAT(too_many.err, HasSubstr("--dimensions 41: 2 readouts of 20 components have 40"));
   const auto knn = [&](const std::string& model) {
     const std::string json = folder / "knn.json";
     run({"evaluate", "knn", folder / model, data, "--no-cache", "--no-baselines", "--json", json});

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/readout_ensemble.h"
+
+#include <Eigen/Core>
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "analysis/covariance.h"
+#include "analysis/sgemm.h"
+#include "base/error.h"
+#include "base/one_openmp_thread.h"
+#include "base/threads.h"
+
+namespace barcodemae {
+namespace {
+
+using Eigen::MatrixXd;
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+// Fixed pieces, whatever the number of threads.
+constexpr std::int64_t kRowBlock = 64;
+constexpr std::int64_t kMostRows = 30'000;  // enough for second moments
+
+std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+Matrix zeros(std::int64_t rows, std::int64_t cols) {
+  return {rows, cols, std::vector<float>(index(rows * cols))};
+}
+
+/// At most kMostRows, evenly spaced.
+Matrix some_rows(const Matrix& vectors) {
+  Matrix rows{std::min(vectors.rows, kMostRows), vectors.cols, {}};
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const auto row = vectors.row(r * vectors.rows / rows.rows);
+    rows.values.insert(rows.values.end(), row.begin(), row.end());
+  }
+  return rows;
+}
+
+/// Eigenvectors of the largest eigenvalues as rows.
+MatrixXd leading_directions(const MatrixXd& moments, int count) {
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> solved(moments);
+  MatrixXd directions(count, moments.cols());
+  for (int i = 0; i < count; ++i) {
+    const Eigen::VectorXd direction = solved.eigenvectors().col(moments.cols() - 1 - i);
+    directions.row(i) = sign_of(direction) * direction.transpose();
+  }
+  return directions;
+}
+
+/// turn · matrix
+MatrixXd turned(const MatrixXd& turn, const Matrix& matrix) {
+  return turn *
+         Eigen::Map<const RowMajor>(matrix.values.data(), matrix.rows, matrix.cols).cast<double>();
+}
+
+Matrix to_matrix(const MatrixXd& values) {
+  Matrix matrix = zeros(values.rows(), values.cols());
+  Eigen::Map<RowMajor>(matrix.values.data(), matrix.rows, matrix.cols) = values.cast<float>();
+  return matrix;
+}
+
+}  // namespace
+
+Matrix read_out(const Readout& readout, const Matrix& vectors) {
+  BARCODEMAE_CHECK(vectors.cols == readout.inputs(), "{} numbers for a readout of {}", vectors.cols,
+                   readout.inputs());
+  const std::int64_t inputs = readout.inputs(), dimensions = readout.dimensions();
+  const std::int64_t units = readout.hidden_units();
+  Matrix result = zeros(vectors.rows, dimensions);
+  parallel_for((vectors.rows + kRowBlock - 1) / kRowBlock, [&](std::int64_t block, int) {
+    const OneOpenMpThread one_thread;
+    const std::int64_t first = block * kRowBlock, count = std::min(kRowBlock, vectors.rows - first);
+    Matrix centred = zeros(count, inputs);
+    for (std::int64_t r = 0; r < count; ++r) {
+      std::ranges::transform(vectors.row(first + r), readout.mean, centred.row(r).begin(),
+                             std::minus<>());
+    }
+    const auto product = [count](const Matrix& x, const Matrix& weights, float* y) {
+      sgemm('N', 'T', count, weights.rows, weights.cols, x.values.data(), x.cols,
+            weights.values.data(), weights.cols, y, weights.rows);
+    };
+    float* const of_block = result.row(first).data();
+    product(centred, readout.matrix, of_block);
+    if (units == 0) return;
+    Matrix hidden = zeros(count, units), added = zeros(count, dimensions);
+    product(centred, readout.hidden.in, hidden.values.data());
+    for (float& value : hidden.values) value = std::max(value, 0.0f);
+    product(hidden, readout.hidden.out, added.values.data());
+    for (std::size_t i = 0; i < added.values.size(); ++i) of_block[i] += added.values[i];
+  });
+  return result;
+}
+
+Readout combine_readouts(const std::vector<Readout>& members, const Matrix& vectors,
+                         int dimensions) {
+  BARCODEMAE_CHECK(!members.empty() && vectors.rows > 1, "{} readouts, {} vectors", members.size(),
+                   vectors.rows);
+  const std::int64_t width = members.front().dimensions(), inputs = members.front().inputs();
+  const auto count = static_cast<std::int64_t>(members.size());
+  BARCODEMAE_CHECK(0 < dimensions && dimensions <= count * width, "{} of {} dimensions", dimensions,
+                   count * width);
+  const Matrix rows = some_rows(vectors);
+  Matrix beside = zeros(rows.rows, count * width);
+  std::vector<double> scales;
+  std::int64_t units = 0;
+  for (std::int64_t m = 0; m < count; ++m) {
+    const Readout& member = members[index(m)];
+    BARCODEMAE_CHECK(member.dimensions() == width && member.mean == members.front().mean,
+                     "readout {} is of another kind", m);
+    const Matrix mapped = read_out(member, rows);
+    double squares = 0;
+    for (const float value : mapped.values) squares += double{value} * double{value};
+    scales.push_back(std::sqrt(static_cast<double>(rows.rows) / squares));
+    for (std::int64_t r = 0; r < rows.rows; ++r) {
+      std::ranges::transform(
+          mapped.row(r), beside.row(r).begin() + m * width,
+          [scale = scales.back()](float value) { return static_cast<float>(scale * value); });
+    }
+    units += member.hidden_units();
+  }
+  const MatrixXd moments = covariance_of(beside, std::vector<double>(index(count * width)));
+  const MatrixXd turn = leading_directions(moments, dimensions);
+
+  MatrixXd matrix = MatrixXd::Zero(dimensions, inputs), out(dimensions, units);
+  Readout result{members.front().mean, {}};
+  Matrix& in = result.hidden.in;
+  in.cols = units > 0 ? inputs : 0;
+  for (std::int64_t m = 0; m < count; ++m) {
+    const Readout& member = members[index(m)];
+    const MatrixXd part = scales[index(m)] * turn.middleCols(m * width, width);
+    matrix += turned(part, member.matrix);
+    if (member.hidden_units() == 0) continue;
+    out.middleCols(in.rows, member.hidden_units()) = turned(part, member.hidden.out);
+    const std::vector<float>& values = member.hidden.in.values;
+    in.values.insert(in.values.end(), values.begin(), values.end());
+    in.rows += member.hidden_units();
+  }
+  result.matrix = to_matrix(matrix);
+  if (units > 0) result.hidden.out = to_matrix(out);
+  return result;
+}
+
+}  // namespace barcodemae
