@@ -271,7 +271,7 @@ TEST(ShippedModel, IsKnownByItsName) {
       run_barcodemae({"embed", "coi-small", BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst",
                       "--split", "test", "--out", folder / "x.npy"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(read_npy(folder / "x.npy").cols, 1024);
+  EXPECT_EQ(read_npy(folder / "x.npy").cols, 512);
 }
 
 TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
