@@ -13,12 +13,12 @@
 #include <utility>
 
 #include "analysis/adamw.h"
+#include "analysis/in_blocks.h"
+#include "analysis/readout_forward.h"
 #include "analysis/sgemm.h"
 #include "base/error.h"
-#include "base/one_openmp_thread.h"
 #include "base/progress.h"
 #include "base/random.h"
-#include "base/threads.h"
 #include "marker/base_number.h"
 
 namespace barcodemae {
@@ -33,15 +33,6 @@ using Array = AdamW::Array;
 using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-/// body(first, count) for blocks of `total`, each on one thread.
-template <typename Body>
-void in_blocks(std::int64_t total, std::int64_t block, const Body& body) {
-  parallel_for((total + block - 1) / block, [&](std::int64_t i, int) {
-    const OneOpenMpThread one_thread;
-    body(i * block, std::min(block, total - i * block));
-  });
-}
 
 /// Rows of one class, and classes of one group.
 struct Group {
@@ -132,112 +123,68 @@ void hide_sites(std::span<float> row, const NeighbourhoodOptions& options, Rando
   }
 }
 
-Matrix zeros(std::int64_t rows, std::int64_t cols) {
-  return {rows, cols, std::vector<float>(index(rows * cols))};
-}
-
-/// The weights in training, for inputs that are centred and scaled, each with AdamW's moments.
+/// A matrix in training, with AdamW's moments.
 struct Weights {
-  struct Rows {
-    Matrix values;
-    std::vector<float> first_moment, second_moment;
+  Matrix& values;
+  std::vector<float> first_moment, second_moment;
 
-    explicit Rows(Matrix start)
-        : values(std::move(start)),
-          first_moment(values.values.size()),
-          second_moment(values.values.size()) {}
-  };
-  Rows in;   // the matrix, and below it the hidden layer's: [dimensions + units, inputs]
-  Rows out;  // [dimensions, units]
+  explicit Weights(Matrix& start)
+      : values(start), first_moment(start.values.size()), second_moment(start.values.size()) {}
+
+  /// A step where the matrix [out, in] has mapped `x` [rows, in] to what `gradient` [rows, out] is
+  /// the loss's by.
+  void move(const AdamW& optimiser, int step, const Matrix& gradient, const Matrix& x) {
+    const std::int64_t cols = values.cols;
+    in_blocks(values.rows, kDirectionBlock, [&](std::int64_t first, std::int64_t count) {
+      std::vector<float> of_weights(index(count * cols));
+      sgemm('T', 'N', count, cols, gradient.rows, gradient.values.data() + first, gradient.cols,
+            x.values.data(), cols, of_weights.data(), cols);
+      const std::int64_t begin = first * cols, size = count * cols;
+      optimiser.move(step + 1, {values.values.data() + begin, size}, {of_weights.data(), size},
+                     {first_moment.data() + begin, size}, {second_moment.data() + begin, size});
+    });
+  }
 };
 
-Weights begin_with(const Readout& start, std::span<const float> scales,
+/// `start` for inputs that are scaled, its rows of norm 1 on average, and beside it the hidden
+/// layer.
+Readout begin_with(const Readout& start, std::span<const float> scales,
                    const NeighbourhoodOptions& options) {
   const std::int64_t inputs = start.inputs(), dimensions = start.dimensions();
   const std::int64_t units = options.hidden_units;
-  Matrix in = start.matrix;
+  Readout result = start;
   const ConstArray scale(scales.data(), inputs);
   for (std::int64_t d = 0; d < dimensions; ++d) {
-    Array row(in.row(d).data(), inputs);
+    Array row(result.matrix.row(d).data(), inputs);
     row = (scale > 0).select(row / scale, 0);
   }
-  Array all(in.values.data(), dimensions * inputs);
+  Array all(result.matrix.values.data(), dimensions * inputs);
   const float norm = std::sqrt(all.square().sum() / static_cast<float>(dimensions));
   all /= norm;
+  if (units == 0) return result;
+  result.hidden = {zero_matrix(units, inputs), zero_matrix(dimensions, units)};
   const double deviation = 1 / std::sqrt(static_cast<double>(inputs));
   for (std::int64_t u = 0; u < units; ++u) {
     RandomSequence random(options.seed, Stream::kInitialisation, 0, static_cast<std::uint32_t>(u));
-    for (std::int64_t i = 0; i < inputs; ++i) {
-      in.values.push_back(static_cast<float>(deviation * random.normal()));
+    for (float& value : result.hidden.in.row(u)) {
+      value = static_cast<float>(deviation * random.normal());
     }
   }
-  in.rows += units;
-  return {Weights::Rows(std::move(in)), Weights::Rows(zeros(dimensions, units))};
-}
-
-struct Activations {
-  Matrix hidden;  // [rows, units]
-  Matrix mapped;  // [rows, dimensions]
-};
-
-Activations forward(const Weights& weights, const Matrix& x) {
-  const Matrix &in = weights.in.values, &out = weights.out.values;
-  const std::int64_t dimensions = out.rows, units = out.cols;
-  Activations result{zeros(x.rows, units), zeros(x.rows, dimensions)};
-  in_blocks(x.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
-    Matrix sums = zeros(count, in.rows);
-    sgemm('N', 'T', count, in.rows, in.cols, x.row(first).data(), in.cols, in.values.data(),
-          in.cols, sums.values.data(), in.rows);
-    for (std::int64_t r = 0; r < count; ++r) {
-      Array(result.hidden.row(first + r).data(), units) =
-          ConstArray(sums.row(r).data() + dimensions, units).max(0.0f);
-    }
-    if (units > 0) {
-      sgemm('N', 'T', count, dimensions, units, result.hidden.row(first).data(), units,
-            out.values.data(), units, result.mapped.row(first).data(), dimensions);
-    }
-    for (std::int64_t r = 0; r < count; ++r) {
-      Array(result.mapped.row(first + r).data(), dimensions) +=
-          ConstArray(sums.row(r).data(), dimensions);
-    }
-  });
   return result;
 }
 
-/// The loss's gradient by the products with weights.in, [rows, dimensions + units], from that by
-/// the mapped rows.
-Matrix backward(const Weights& weights, const Activations& activations, const Matrix& gradient) {
-  const Matrix& out = weights.out.values;
-  const std::int64_t dimensions = out.rows, units = out.cols;
-  Matrix slopes = zeros(gradient.rows, dimensions + units);
-  in_blocks(gradient.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
-    if (units > 0) {
-      sgemm('N', 'N', count, units, dimensions, gradient.row(first).data(), dimensions,
-            out.values.data(), units, slopes.row(first).data() + dimensions, slopes.cols);
-    }
-    for (std::int64_t r = first; r < first + count; ++r) {
-      std::ranges::copy(gradient.row(r), slopes.row(r).begin());
-      Array(slopes.row(r).data() + dimensions, units) *=
-          (ConstArray(activations.hidden.row(r).data(), units) > 0).cast<float>();
-    }
+/// The loss's gradient by the hidden units before relu, from that by the mapped rows.
+Matrix hidden_gradient(const Readout& readout, const Matrix& hidden, const Matrix& gradient) {
+  const Matrix& out = readout.hidden.out;
+  Matrix result = zero_matrix(hidden.rows, hidden.cols);
+  in_blocks(hidden.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+    const std::int64_t size = count * out.cols;
+    sgemm('N', 'N', count, out.cols, out.rows, gradient.row(first).data(), out.rows,
+          out.values.data(), out.cols, result.row(first).data(), out.cols);
+    Array(result.row(first).data(), size) *=
+        (ConstArray(hidden.row(first).data(), size) > 0).cast<float>();
   });
-  return slopes;
-}
-
-/// One step of `weights` [out, in], which map `x` [rows, in] to what `gradient` [rows, out] is the
-/// loss's by.
-void move(Weights::Rows& weights, const AdamW& optimiser, int step, const Matrix& gradient,
-          const Matrix& x) {
-  const std::int64_t cols = weights.values.cols;
-  in_blocks(weights.values.rows, kDirectionBlock, [&](std::int64_t first, std::int64_t count) {
-    std::vector<float> of_weights(index(count * cols));
-    sgemm('T', 'N', count, cols, gradient.rows, gradient.values.data() + first, gradient.cols,
-          x.values.data(), cols, of_weights.data(), cols);
-    const std::int64_t begin = first * cols, size = count * cols;
-    optimiser.move(step + 1, {weights.values.values.data() + begin, size},
-                   {of_weights.data(), size}, {weights.first_moment.data() + begin, size},
-                   {weights.second_moment.data() + begin, size});
-  });
+  return result;
 }
 
 double rate_at(int step, const NeighbourhoodOptions& options) {
@@ -327,19 +274,19 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
         "Give more records, or a coarser rank.",
         usable.size());
   }
-  const std::int64_t inputs = vectors.cols, dimensions = start.dimensions();
-  const std::int64_t units = options.hidden_units;
+  const std::int64_t inputs = vectors.cols;
   const ConstArray mean(start.mean.data(), inputs);
   const std::vector<float> scales = scales_of(vectors, start.mean, options.kinds);
   const ConstArray scale(scales.data(), inputs);
-  Weights weights = begin_with(start, scales, options);
+  Readout refined = begin_with(start, scales, options);
+  Weights matrix(refined.matrix), in(refined.hidden.in), out(refined.hidden.out);
   AdamW optimiser{.beta2 = 0.98f};
   Progress progress("refining", "steps", options.steps);
   double smoothed = 0;
   for (int step = 0; step < options.steps; ++step) {
     const Batch batch = draw_batch(usable, options, step);
     const auto rows = static_cast<std::int64_t>(batch.rows.size());
-    Matrix x = zeros(rows, inputs);
+    Matrix x = zero_matrix(rows, inputs);
     in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
       for (std::int64_t r = first; r < first + count; ++r) {
         Array(x.row(r).data(), inputs) =
@@ -349,23 +296,20 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
                                   static_cast<std::uint32_t>(r)));
       }
     });
-    const Activations now = forward(weights, x);
+    const ReadoutActivations now = forward(refined, x);
     const NeighbourhoodLoss loss =
         neighbourhood_loss(now.mapped, batch.groups, options.temperature);
-    const Matrix slopes = backward(weights, now, loss.gradient);
     optimiser.rate = static_cast<float>(rate_at(step, options));
-    move(weights.in, optimiser, step, slopes, x);
-    if (units > 0) move(weights.out, optimiser, step, loss.gradient, now.hidden);
+    matrix.move(optimiser, step, loss.gradient, x);
+    if (options.hidden_units > 0) {
+      in.move(optimiser, step, hidden_gradient(refined, now.hidden, loss.gradient), x);
+      out.move(optimiser, step, loss.gradient, now.hidden);
+    }
     smoothed = step == 0 ? loss.loss : 0.95 * smoothed + 0.05 * loss.loss;
     progress.update(step + 1, fmt::format("loss {:.3f}", smoothed));
   }
-  Matrix& in = weights.in.values;
-  for (std::int64_t r = 0; r < in.rows; ++r) Array(in.row(r).data(), inputs) *= scale;
-  const auto hidden_from = in.values.begin() + dimensions * inputs;
-  Readout refined{start.mean, {dimensions, inputs, {in.values.begin(), hidden_from}}};
-  if (units > 0) {
-    refined.hidden = {{units, inputs, {hidden_from, in.values.end()}},
-                      std::move(weights.out.values)};
+  for (Matrix* scaled : {&refined.matrix, &refined.hidden.in}) {
+    for (std::int64_t r = 0; r < scaled->rows; ++r) Array(scaled->row(r).data(), inputs) *= scale;
   }
   return refined;
 }

@@ -11,10 +11,8 @@
 #include <utility>
 
 #include "analysis/covariance.h"
-#include "analysis/sgemm.h"
+#include "analysis/readout_forward.h"
 #include "base/error.h"
-#include "base/one_openmp_thread.h"
-#include "base/threads.h"
 
 namespace barcodemae {
 namespace {
@@ -22,15 +20,9 @@ namespace {
 using Eigen::MatrixXd;
 using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-// Fixed pieces, whatever the number of threads.
-constexpr std::int64_t kRowBlock = 64;
 constexpr std::int64_t kMostRows = 30'000;  // enough for second moments
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-Matrix zeros(std::int64_t rows, std::int64_t cols) {
-  return {rows, cols, std::vector<float>(index(rows * cols))};
-}
 
 /// At most kMostRows, evenly spaced.
 Matrix some_rows(const Matrix& vectors) {
@@ -60,7 +52,7 @@ MatrixXd turned(const MatrixXd& turn, const Matrix& matrix) {
 }
 
 Matrix to_matrix(const MatrixXd& values) {
-  Matrix matrix = zeros(values.rows(), values.cols());
+  Matrix matrix = zero_matrix(values.rows(), values.cols());
   Eigen::Map<RowMajor>(matrix.values.data(), matrix.rows, matrix.cols) = values.cast<float>();
   return matrix;
 }
@@ -68,33 +60,11 @@ Matrix to_matrix(const MatrixXd& values) {
 }  // namespace
 
 Matrix read_out(const Readout& readout, const Matrix& vectors) {
-  BARCODEMAE_CHECK(vectors.cols == readout.inputs(), "{} numbers for a readout of {}", vectors.cols,
-                   readout.inputs());
-  const std::int64_t inputs = readout.inputs(), dimensions = readout.dimensions();
-  const std::int64_t units = readout.hidden_units();
-  Matrix result = zeros(vectors.rows, dimensions);
-  parallel_for((vectors.rows + kRowBlock - 1) / kRowBlock, [&](std::int64_t block, int) {
-    const OneOpenMpThread one_thread;
-    const std::int64_t first = block * kRowBlock, count = std::min(kRowBlock, vectors.rows - first);
-    Matrix centred = zeros(count, inputs);
-    for (std::int64_t r = 0; r < count; ++r) {
-      std::ranges::transform(vectors.row(first + r), readout.mean, centred.row(r).begin(),
-                             std::minus<>());
-    }
-    const auto product = [count](const Matrix& x, const Matrix& weights, float* y) {
-      sgemm('N', 'T', count, weights.rows, weights.cols, x.values.data(), x.cols,
-            weights.values.data(), weights.cols, y, weights.rows);
-    };
-    float* const of_block = result.row(first).data();
-    product(centred, readout.matrix, of_block);
-    if (units == 0) return;
-    Matrix hidden = zeros(count, units), added = zeros(count, dimensions);
-    product(centred, readout.hidden.in, hidden.values.data());
-    for (float& value : hidden.values) value = std::max(value, 0.0f);
-    product(hidden, readout.hidden.out, added.values.data());
-    for (std::size_t i = 0; i < added.values.size(); ++i) of_block[i] += added.values[i];
-  });
-  return result;
+  Matrix centred = vectors;
+  for (std::int64_t r = 0; r < centred.rows; ++r) {
+    std::ranges::transform(centred.row(r), readout.mean, centred.row(r).begin(), std::minus<>());
+  }
+  return forward(readout, centred).mapped;
 }
 
 Readout combine_readouts(const std::vector<Readout>& members, const Matrix& vectors,
@@ -106,7 +76,7 @@ Readout combine_readouts(const std::vector<Readout>& members, const Matrix& vect
   BARCODEMAE_CHECK(0 < dimensions && dimensions <= count * width, "{} of {} dimensions", dimensions,
                    count * width);
   const Matrix rows = some_rows(vectors);
-  Matrix beside = zeros(rows.rows, count * width);
+  Matrix beside = zero_matrix(rows.rows, count * width);
   std::vector<double> scales;
   std::int64_t units = 0;
   for (std::int64_t m = 0; m < count; ++m) {

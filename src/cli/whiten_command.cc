@@ -226,6 +226,7 @@ void run(const WhitenCommandOptions& options) {
   if (fs::exists(options.out, ignored)) {
     throw UserError("--out {}: it is there already\nGive the name of a new folder.", options.out);
   }
+  if (options.components > 0) check_dimensions(options, options.components);
   SingleProcess alone;
   ModelDescription description = pooled_model(directory, options);
   const std::string pooling = to_string(description.config.pooling);

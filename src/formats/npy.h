@@ -29,6 +29,10 @@ struct Matrix {
   }
 };
 
+inline Matrix zero_matrix(std::int64_t rows, std::int64_t cols) {
+  return {rows, cols, std::vector<float>(static_cast<std::size_t>(rows * cols))};
+}
+
 /// Throws UserError (file, what was expected, what to do) when the file is no such array, or has
 /// more or fewer bytes than its shape needs.
 Matrix read_npy(const std::filesystem::path& path);

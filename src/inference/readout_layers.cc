@@ -73,8 +73,7 @@ Matrix ReadoutLayers::operator()(const Matrix& vectors) {
     backend.download(result.data(), y.view);
     return result;
   };
-  Matrix result{vectors.rows, readout_->dimensions(), {}};
-  result.values.resize(static_cast<std::size_t>(result.rows) * dimensions);
+  Matrix result = zero_matrix(vectors.rows, readout_->dimensions());
   std::vector<float> centred, hidden;
   for (std::int64_t begin = 0; begin < vectors.rows; begin += block_rows_) {
     const std::int64_t count = std::min(block_rows_, vectors.rows - begin);
