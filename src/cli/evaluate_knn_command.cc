@@ -80,6 +80,11 @@ Report report_of(const KnnResult& result) {
   const LineChart curve = mask_curve(result);
   if (!curve.series.empty()) report.add_line_chart(curve);
   report.add_table(table);
+  if (const auto lines = result.bin_table(); !lines.empty()) {
+    report.add_table({"Accuracy, %, by which keys lie in the query's BIN",
+                      lines.front(),
+                      {lines.begin() + 1, lines.end()}});
+  }
   const KnnRow& first = result.rows.front();
   const Table hardest = hardest_classes(first.name, first.scores, result.label_names);
   if (!hardest.rows.empty()) report.add_table(hardest);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -29,52 +30,66 @@ namespace {
 /// Label numbers of keys and queries, and how often each search was right.
 class Judge {
  public:
-  Judge(std::vector<std::int32_t> key_labels, std::vector<std::int32_t> query_labels,
-        std::int32_t classes, int neighbours, const VoteOptions& votes)
-      : key_labels_(std::move(key_labels)),
-        query_labels_(std::move(query_labels)),
-        known_(known_labels(key_labels_, classes)),
-        neighbours_(static_cast<std::size_t>(neighbours)),
+  Judge(LabelsAndBins keys, LabelsAndBins queries, std::int32_t classes, int neighbours,
+        const VoteOptions& votes)
+      : keys_(std::move(keys)),
+        queries_(std::move(queries)),
+        concordance_(bin_concordance(keys_, queries_)),
+        known_(known_labels(keys_.labels, classes)),
+        neighbours_(neighbours),
         votes_(votes) {}
 
-  int neighbours() const { return static_cast<int>(neighbours_); }
+  int neighbours() const { return neighbours_; }
 
-  /// `nearest` has `each` keys of every query.
-  ClassificationScores scores(std::span<const Neighbour> nearest, std::size_t each) const {
+  /// Of labelled queries; nothing when they are all of one kind.
+  std::optional<BinCounts> queries_by_bin() const {
+    const BinCounts counts = count_by_bin([](std::size_t) { return true; });
+    if (std::count(counts.begin(), counts.end(), 0) >= std::ssize(counts) - 1) return std::nullopt;
+    return counts;
+  }
+
+  /// Sets the row's scores. `nearest` has `each` keys of every query.
+  void score(KnnRow& row, std::span<const Neighbour> nearest, std::size_t each) const {
     std::vector<std::int32_t> predicted;
     for (std::size_t begin = 0; begin < nearest.size(); begin += each) {
-      predicted.push_back(winner(nearest.subspan(begin, each), key_labels_, votes_));
+      predicted.push_back(winner(nearest.subspan(begin, each), keys_.labels, votes_));
     }
-    return score_predictions(query_labels_, predicted, known_);
+    row.scores = score_predictions(queries_.labels, predicted, known_);
+    row.correct_by_bin =
+        count_by_bin([&](std::size_t query) { return predicted[query] == queries_.labels[query]; });
   }
 
  private:
-  std::vector<std::int32_t> key_labels_, query_labels_;
+  template <typename Counts>
+  BinCounts count_by_bin(const Counts& counts_query) const {
+    BinCounts counts{};
+    for (std::size_t query = 0; query < concordance_.size(); ++query) {
+      if (queries_.labels[query] >= 0 && counts_query(query)) {
+        ++counts[static_cast<std::size_t>(concordance_[query])];
+      }
+    }
+    return counts;
+  }
+
+  LabelsAndBins keys_, queries_;
+  std::vector<BinConcordance> concordance_;
   std::vector<bool> known_;
-  std::size_t neighbours_;
+  int neighbours_;
   VoteOptions votes_;
-};
-
-class Stopwatch {
- public:
-  double seconds() const { return seconds_since(start_); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 /// `search` answers this process's share of the queries, each with so many neighbours.
 template <typename Search>
 KnnRow judged_row(const std::string& name, const Judge& judge, int neighbours,
                   Communicator& communicator, const Search& search) {
-  const Stopwatch stopwatch;
+  const auto start = std::chrono::steady_clock::now();
   const std::vector<Neighbour> nearest =
       concatenate(communicator, std::span<const Neighbour>(search()));
   KnnRow row;
   row.name = name;
   row.queries_per_second =
-      static_cast<double>(nearest.size()) / neighbours / std::max(1e-9, stopwatch.seconds());
-  row.scores = judge.scores(nearest, static_cast<std::size_t>(neighbours));
+      static_cast<double>(nearest.size()) / neighbours / std::max(1e-9, seconds_since(start));
+  judge.score(row, nearest, static_cast<std::size_t>(neighbours));
   return row;
 }
 
@@ -106,6 +121,38 @@ void add_vector_rows(KnnResult& result, const std::string& name, const Judge& ju
   subtract_mean(keys, mean);
   subtract_mean(queries, mean);
   add(name + ", centred");
+}
+
+/// BINs are no news where they are what is asked for.
+LabelsAndBins with_bins(const Dataset& data, const LabelledRecords& records) {
+  LabelsAndBins both{records.labels, {}};
+  for (const std::int64_t record : records.records) {
+    both.bins.push_back(records.rank == Rank::kBin ? -1 : data.label(record, Rank::kBin));
+  }
+  return both;
+}
+
+/// The same of the rows beside embeddings made elsewhere; their labels only, without such a column.
+LabelsAndBins with_bins(const EmbeddingFiles& files, Rank rank,
+                        const std::vector<std::int32_t>& labels, LabelNumbers& bins) {
+  LabelsAndBins both{labels, std::vector<std::int32_t>(labels.size(), -1)};
+  const auto names =
+      rank == Rank::kBin ? std::nullopt : find_label_column(files.labels, Rank::kBin);
+  for (std::size_t row = 0; names && row < names->size(); ++row) {
+    both.bins[row] = bins.number((*names)[row]);
+  }
+  return both;
+}
+
+/// In step with LabelledVectors::keep_labelled.
+LabelsAndBins labelled(const LabelsAndBins& all) {
+  LabelsAndBins kept;
+  for (std::size_t row = 0; row < all.labels.size(); ++row) {
+    if (all.labels[row] < 0) continue;
+    kept.labels.push_back(all.labels[row]);
+    kept.bins.push_back(all.bins[row]);
+  }
+  return kept;
 }
 
 KnnResult begun(const KnnOptions& options) {
@@ -147,8 +194,9 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
                    {"queries " + options.queries, queries.labels}, options.rank,
                    result.label_names);
   require_keys(options.neighbours, keys.size(), options.keys);
-  const Judge judge(keys.labels, queries.labels, data.label_count(options.rank), options.neighbours,
-                    options.votes);
+  const Judge judge(with_bins(data, keys), with_bins(data, queries), data.label_count(options.rank),
+                    options.neighbours, options.votes);
+  result.queries_by_bin = judge.queries_by_bin();
 
   const auto add_encoder = [&](FrozenEncoder encoder, const InferenceMask& mask = {}) {
     const bool is_masked = mask.kind != InferenceMask::Kind::kNone;
@@ -207,6 +255,9 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
   LabelNumbers numbers;
   LabelledVectors keys = read_embeddings(key_files, options.rank, numbers);
   LabelledVectors queries = read_embeddings(query_files, options.rank, numbers);
+  LabelNumbers bins;
+  LabelsAndBins key_labels = labelled(with_bins(key_files, options.rank, keys.labels, bins));
+  LabelsAndBins query_labels = with_bins(query_files, options.rank, queries.labels, bins);
   const std::int64_t keys_left_out = keys.keep_labelled();
   if (keys_left_out > 0)
     log_info("{} keys without a label are left out", format_count(keys_left_out));
@@ -228,8 +279,9 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
                    result.label_names);
   require_keys(options.neighbours, keys.vectors.rows, key_files.vectors.string());
   warn_of_shared_ids(key_files.labels, query_files.labels);
-  const Judge judge(std::move(keys.labels), std::move(queries.labels), numbers.count(),
+  const Judge judge(std::move(key_labels), std::move(query_labels), numbers.count(),
                     options.neighbours, options.votes);
+  result.queries_by_bin = judge.queries_by_bin();
   add_vector_rows(result, key_files.vectors.stem().string(), judge, std::move(keys.vectors),
                   std::move(queries.vectors), options.centre, communicator);
   return result;
@@ -249,6 +301,37 @@ std::string KnnResult::class_table() const {
   return class_table_csv(all, label_names);
 }
 
+namespace {
+
+nlohmann::ordered_json counts_json(const BinCounts& counts) {
+  constexpr std::array<const char*, kBinConcordances> kNames = {"own", "shared", "others", "new",
+                                                                "none"};
+  nlohmann::ordered_json json;
+  for (std::size_t kind = 0; kind < counts.size(); ++kind) json[kNames[kind]] = counts[kind];
+  return json;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::string>> KnnResult::bin_table() const {
+  if (!queries_by_bin) return {};
+  std::vector<std::vector<std::string>> lines(2 + rows.size());
+  lines[0] = {"the query's BIN holds"};
+  lines[1] = {"queries"};
+  for (std::size_t row = 0; row < rows.size(); ++row) lines[2 + row] = {rows[row].name};
+  for (std::size_t kind = 0; kind < kBinConcordances; ++kind) {
+    const std::int64_t count = (*queries_by_bin)[kind];
+    if (count == 0) continue;
+    lines[0].emplace_back(to_string(static_cast<BinConcordance>(kind)));
+    lines[1].push_back(format_count(count));
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const auto correct = static_cast<double>(rows[row].correct_by_bin[kind]);
+      lines[2 + row].push_back(fmt::format("{:.2f}", 100 * correct / static_cast<double>(count)));
+    }
+  }
+  return lines;
+}
+
 std::string KnnResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "knn";
@@ -262,6 +345,7 @@ std::string KnnResult::to_json() const {
   json["votes"] = votes.votes == Votes::kUniform ? "uniform" : "softmax";
   if (votes.votes == Votes::kSoftmax) json["temperature"] = votes.temperature;
   if (int8_difference) json["int8_minus_float32"] = *int8_difference;
+  if (queries_by_bin) json["queries_by_bin"] = counts_json(*queries_by_bin);
   json["rows"] = nlohmann::ordered_json::array();
   for (const KnnRow& row : rows) {
     nlohmann::ordered_json entry;
@@ -276,6 +360,7 @@ std::string KnnResult::to_json() const {
     entry["effective_rank_of_keys"] =
         row.effective_rank ? nlohmann::ordered_json(*row.effective_rank) : nlohmann::ordered_json();
     entry["queries_per_second"] = row.queries_per_second;
+    if (queries_by_bin) entry["correct_by_bin"] = counts_json(row.correct_by_bin);
     json["rows"].push_back(std::move(entry));
   }
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
@@ -306,6 +391,17 @@ std::string KnnResult::to_text() const {
                     100 * row.scores.macro_f1, 100 * row.scores.weighted_f1,
                     row.effective_rank ? fmt::format("{:.1f}", *row.effective_rank) : "-",
                     format_count(std::llround(row.queries_per_second)));
+  }
+  if (queries_by_bin) {
+    text += "\naccuracy %, by which keys lie in the query's BIN\n";
+    const auto lines = bin_table();
+    for (const auto& line : lines) {
+      text += fmt::format("{:<{}}", line[0], std::max(width, lines[0][0].size()));
+      for (std::size_t column = 1; column < line.size(); ++column) {
+        text += fmt::format("  {:>{}}", line[column], lines[0][column].size());
+      }
+      text += '\n';
+    }
   }
   if (int8_difference) {
     text += fmt::format("int8 against f32: {:+.2f} points of accuracy\n", 100 * *int8_difference);

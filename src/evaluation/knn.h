@@ -12,6 +12,7 @@
 #include "analysis/classification.h"
 #include "analysis/votes.h"
 #include "communication/communicator.h"
+#include "evaluation/bin_concordance.h"
 #include "evaluation/embedding_files.h"
 #include "evaluation/frozen_features.h"
 #include "sequence/record.h"
@@ -25,6 +26,7 @@ struct KnnRow {
   InferenceMask mask;                    ///< what was hidden from the encoder
   std::optional<double> effective_rank;  ///< of the keys; absent where there are no vectors
   double queries_per_second = 0;         ///< of the search alone
+  BinCounts correct_by_bin{};            ///< where KnnResult::queries_by_bin is known
 };
 
 struct KnnResult {
@@ -37,14 +39,21 @@ struct KnnResult {
   bool keys_masked = true;               ///< where a row has a mask
   std::vector<std::string> label_names;  ///< by label
   std::vector<KnnRow> rows;
+  /// Labelled queries by whose keys lie in their BIN; absent where BINs are not known, are what is
+  /// asked for, or do not divide the queries.
+  std::optional<BinCounts> queries_by_bin;
   std::optional<double> int8_difference;  ///< accuracy of int8 less that of float32, when asked for
 
-  /// {"task": "knn", "rank", "keys", "queries", …, "rows": [{"name", "accuracy", …}]}
+  /// {"task": "knn", "rank", "keys", "queries", …, "queries_by_bin", "rows": [{"name",
+  /// "accuracy", …}]}
   std::string to_json() const;
   /// "cosine 5-NN, softmax votes at temperature 0.02"
   std::string method() const;
   /// The table for a terminal.
   std::string to_text() const;
+  /// Accuracy in % by whose keys lie in the query's BIN: a header, the numbers of queries, and a
+  /// line for each row. Empty without queries_by_bin.
+  std::vector<std::vector<std::string>> bin_table() const;
   /// Every class of every row (class_table_csv).
   std::string class_table() const;
 };

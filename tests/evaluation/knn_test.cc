@@ -101,6 +101,39 @@ TEST_F(EmbeddingsMadeElsewhere, EveryClassIsInTheTable) {
             "k,Cus,1,0,0.000000,0.000000,0.000000\n");
 }
 
+TEST_F(EmbeddingsMadeElsewhere, AnswersAreToldApartByTheQuerysBin) {
+  // The key without a species is left out, with its BIN. BIN 2 has two species; 3 has no key.
+  const auto keys = files("k", {4, 2, {1, 0, 5, 5, 0, 1, -1, 0}},
+                          "species\tdna_bin\nAus a\t1\n\t3\nBus b\t2\nBus c\t2\n");
+  const auto queries = files("q", {5, 2, {1, 0, 0, 1, -1, 0.1f, 1, 0, 0, 1}},
+                             "species\tdna_bin\nAus a\t1\nBus b\t2\nBus b\t2\nBus c\t3\n\t1\n");
+  KnnOptions options;
+  options.rank = Rank::kSpecies;
+  const KnnResult result = evaluate_knn(keys, queries, options, alone_);
+  EXPECT_EQ(result.queries_by_bin, (BinCounts{1, 2, 0, 1, 0}));
+  EXPECT_EQ(result.rows[0].correct_by_bin, (BinCounts{1, 1, 0, 0, 0}));
+  EXPECT_EQ(nlohmann::json::parse(result.to_json())["rows"][0]["correct_by_bin"]["shared"], 1);
+  const auto table = result.bin_table();
+  ASSERT_EQ(table.size(), 3u);
+  EXPECT_THAT(table[0], ElementsAre("the query's BIN holds", "its label alone",
+                                    "its label and others", "no key"));
+  EXPECT_THAT(table[1], ElementsAre("queries", "1", "2", "1"));
+  EXPECT_THAT(table[2], ElementsAre("k", "100.00", "50.00", "0.00"));
+  EXPECT_THAT(result.to_text(), HasSubstr("its label and others"));
+}
+
+TEST_F(EmbeddingsMadeElsewhere, BinsThatTellNothingApartAreNotShown) {
+  const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\tdna_bin\nAus\t1\nBus\t2\n");
+  const auto queries = files("q", {2, 2, {1, 0, 0, 1}}, "genus\tdna_bin\nAus\t3\nBus\t4\n");
+  EXPECT_FALSE(evaluate_knn(keys, queries, {}, alone_).queries_by_bin) << "all new";
+  KnnOptions options;
+  options.rank = Rank::kBin;
+  EXPECT_FALSE(
+      evaluate_knn(keys, files("r", {2, 2, {1, 0, 0, 1}}, "dna_bin\n1\n4\n"), options, alone_)
+          .queries_by_bin)
+      << "asked for";
+}
+
 TEST_F(EmbeddingsMadeElsewhere, MismatchesAreNamed) {
   const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nBus\n");
   EXPECT_THAT(refusal(keys, files("short", {2, 2, {1, 0, 0, 1}}, "genus\nAus\n")),
