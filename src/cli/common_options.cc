@@ -50,6 +50,10 @@ CLI::Option* whole(CLI::Option* option, std::int64_t low, std::int64_t high) {
                           : fmt::format("a whole number from {} to {}", low, high));
 }
 
+CLI::Option* by_commas(CLI::Option* option) {
+  return option->delimiter(',')->allow_extra_args(false);
+}
+
 void add_common_options(CLI::App& command) {
   auto options = std::make_shared<CommonOptions>();
   whole(command

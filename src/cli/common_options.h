@@ -49,6 +49,8 @@ void require_precision(DType precision, const std::string& device);
 CLI::Option* within(CLI::Option* option, double low, double high);
 CLI::Option* whole(CLI::Option* option, std::int64_t low,
                    std::int64_t high = std::numeric_limits<std::int64_t>::max());
+/// Several values in one word: 0.003,0.01. The word after it is not taken for another.
+CLI::Option* by_commas(CLI::Option* option);
 
 /// Throws UserError when one of the options is given, which means nothing for the reason `why`.
 void refuse_idle(const CLI::App& command, std::initializer_list<const char*> options,

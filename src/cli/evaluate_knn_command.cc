@@ -172,21 +172,18 @@ void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator) {
   command->add_flag("--centre", options->knn.centre,
                     "Also subtract the keys' mean first; both rows are printed");
   CLI::Option* mask =
-      command
-          ->add_option(
-              "--inference-mask", options->masks,
-              "Also mask tokens at inference: drop them (the encoder sees the others, at "
-              "their positions), replace them by [MASK], or pool only-masked ones; several "
-              "by commas")
-          ->delimiter(',')
+      by_commas(command->add_option(
+                    "--inference-mask", options->masks,
+                    "Also mask tokens at inference: drop them (the encoder sees the others, at "
+                    "their positions), replace them by [MASK], or pool only-masked ones; several "
+                    "by commas"))
           ->check(CLI::IsMember({"drop", "replace", "only-masked"}))
           ->excludes(keys_npy);
-  CLI::Option* rate = within(command
-                                 ->add_option("--mask-rate", options->mask_rates,
-                                              "Share of the k-mers that is masked; several by "
-                                              "commas make a curve")
-                                 ->delimiter(','),
-                             0, 1);
+  CLI::Option* rate =
+      within(by_commas(command->add_option(
+                 "--mask-rate", options->mask_rates,
+                 "Share of the k-mers that is masked; several by commas make a curve")),
+             0, 1);
   mask->needs(rate);
   rate->needs(mask);
   whole(command->add_option("--mask-seed", options->mask_seed, "Of the choice of masked tokens"), 0)

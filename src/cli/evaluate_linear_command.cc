@@ -121,11 +121,10 @@ void add_options(CLI::App& command, LinearCommandOptions& options) {
                   "features)")
       ->check(CLI::IsMember({"default", "reference"}))
       ->capture_default_str();
-  within(command
-             .add_option("--lr", options.learning_rates,
-                         "Learning rates to try, by commas; the best on --val counts. Default: "
-                         "0.003,0.01; reference: 1")
-             ->delimiter(','),
+  within(by_commas(command.add_option(
+             "--lr", options.learning_rates,
+             "Learning rates to try, by commas; the best on --val counts. Default: "
+             "0.003,0.01; reference: 1")),
          1e-9, 1000);
   within(command.add_option("--weight-decay", options.weight_decay,
                             "Default: 0.01, decoupled; reference: 1e-9 on the gradient"),

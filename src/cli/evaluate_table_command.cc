@@ -151,12 +151,11 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
   command->add_option("--out", options->out,
                       "Folder for table.txt, table.csv, table.json, report.html and the finished "
                       "cells; a repeated command goes on from there");
-  command
-      ->add_option("--tasks", options->tasks,
-                   "Only these, by commas: unseen (1-NN), species (1-NN), linear (probe), "
-                   "clustering (UMAP and Ward), ward (without UMAP), cost, map, finetune; default: "
-                   "all but finetune, which trains every encoder")
-      ->delimiter(',')
+  by_commas(command->add_option(
+                "--tasks", options->tasks,
+                "Only these, by commas: unseen (1-NN), species (1-NN), linear (probe), "
+                "clustering (UMAP and Ward), ward (without UMAP), cost, map, finetune; default: "
+                "all but finetune, which trains every encoder"))
       ->check(CLI::IsMember(task_names()));
   CLI::Option* development = command->add_flag(
       "--development", table.development,
@@ -180,12 +179,10 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
       ->capture_default_str();
   whole(command->add_option("--map-points", table.map_points, "Records in a map"), 3, 100'000)
       ->capture_default_str();
-  command
-      ->add_option("--baselines", options->baselines,
-                   "By commas: random (encoder), kmer (counts), sites (centred), aligned "
-                   "(identity), and blast, "
-                   "vsearch where they are installed")
-      ->delimiter(',')
+  by_commas(
+      command->add_option("--baselines", options->baselines,
+                          "By commas: random (encoder), kmer (counts), sites (centred), aligned "
+                          "(identity), and blast, vsearch where they are installed"))
       ->check(CLI::IsMember(kBaselines))
       ->capture_default_str();
   whole(command->add_option("--baseline-kmer", table.baselines.kmer, "k of kmer"), 1, 8)
@@ -202,11 +199,10 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
                              "How close UMAP puts what belongs together"),
          0, 1)
       ->capture_default_str();
-  command
-      ->add_option("--lr", table.learning_rates,
-                   "Learning rates of the probe, by commas; the best on --val is reported")
-      ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+  within(by_commas(command->add_option(
+             "--lr", table.learning_rates,
+             "Learning rates of the probe, by commas; the best on --val is reported")),
+         1e-9, 1000)
       ->capture_default_str();
   whole(command->add_option("--epochs", table.probe.epochs, "Most epochs of the probe"), 1, 10'000)
       ->capture_default_str();

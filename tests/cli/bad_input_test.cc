@@ -359,6 +359,10 @@ TEST(BadTable, IsNamed) {
   expect_refused({"evaluate", "table", kModel, data, "--out", out, "--tasks", "species",
                   "--no-baselines", "--no-cache"},
                  "--train train: no record of this split");
+  // What follows a list by commas is not taken for more of it.
+  expect_refused({"evaluate", "table", "--no-baselines", "--no-cache", "--out", out, "--lr", "1,2",
+                  "--tasks", "linear", kModel, data},
+                 "--train train: no record of this split");
   expect_refused({"evaluate", "table", kModel, data, "--out", out, "--finetune-epochs", "2"},
                  "--finetune-epochs: --tasks does not name finetune");
   expect_refused(
