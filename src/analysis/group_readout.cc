@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "analysis/covariance.h"
@@ -81,6 +82,29 @@ void shrink(MatrixXd& within, const GroupReadoutOptions& options) {
 
 }  // namespace
 
+int group_readout_components(std::span<const std::int32_t> classes,
+                             std::span<const std::int32_t> groups, std::int64_t width,
+                             int components) {
+  std::map<std::int32_t, std::int32_t> group_of_class;
+  for (std::size_t r = 0; r < classes.size(); ++r) group_of_class[classes[r]] = groups[r];
+  std::set<std::int32_t> distinct;
+  for (const auto& [one, group] : group_of_class) distinct.insert(group);
+  if (distinct.size() == group_of_class.size()) {
+    throw UserError(
+        "no group has two classes: nothing is known of what differs within one\n"
+        "Give more records, or a coarser rank.");
+  }
+  const auto class_count = static_cast<std::int64_t>(group_of_class.size());
+  const auto most = static_cast<int>(std::min(class_count - 1, width));
+  if (components > most) {
+    throw UserError(
+        "--components {}: {} classes of {} numbers have {} directions at most\n"
+        "Ask for fewer components, or give more records.",
+        components, class_count, width, most);
+  }
+  return components > 0 ? components : std::min(most, kMostComponents);
+}
+
 GroupReadout fit_group_readout(const Matrix& vectors, std::span<const std::int32_t> classes,
                                std::span<const std::int32_t> groups,
                                const GroupReadoutOptions& options) {
@@ -88,6 +112,8 @@ GroupReadout fit_group_readout(const Matrix& vectors, std::span<const std::int32
   BARCODEMAE_CHECK(classes.size() == rows && groups.size() == rows && options.components >= 0 &&
                        options.shrinkage >= 0,
                    "{} rows, {} classes, {} groups", rows, classes.size(), groups.size());
+  const int components =
+      group_readout_components(classes, groups, vectors.cols, options.components);
   std::vector<std::int32_t> class_of_row(classes.begin(), classes.end());
   const Matrix class_means = means_by(vectors, class_of_row);
   std::vector<std::int32_t> group_of_class(static_cast<std::size_t>(class_means.rows));
@@ -95,21 +121,6 @@ GroupReadout fit_group_readout(const Matrix& vectors, std::span<const std::int32
     group_of_class[static_cast<std::size_t>(class_of_row[r])] = groups[r];
   }
   const Matrix within_groups = deviations(class_means, group_of_class);
-  if (within_groups.rows < 2) {
-    throw UserError(
-        "no group has two classes: nothing is known of what differs within one\n"
-        "Give more records, or a coarser rank.");
-  }
-  const auto most = static_cast<int>(std::min(class_means.rows - 1, vectors.cols));
-  if (options.components > most) {
-    throw UserError(
-        "--components {}: {} classes of {} numbers have {} directions at most\n"
-        "Ask for fewer components, or give more records.",
-        options.components, class_means.rows, vectors.cols, most);
-  }
-  const int components =
-      options.components > 0 ? options.components : std::min(most, kMostComponents);
-
   const std::vector<double> zeros(static_cast<std::size_t>(vectors.cols), 0.0);
   const std::vector<double> mean = column_means(class_means);
   MatrixXd within = covariance_of(within_groups, zeros);

@@ -29,6 +29,12 @@ struct GroupReadout {
   double rank = 0;                       ///< effective rank of the mapped class means
 };
 
+/// How many directions fit_group_readout keeps of vectors of `width` numbers of these classes and
+/// groups: known before the vectors are. `components` as in its options. Throws as it does.
+int group_readout_components(std::span<const std::int32_t> classes,
+                             std::span<const std::int32_t> groups, std::int64_t width,
+                             int components);
+
 /// Linear discriminants with shrinkage (Rao, 1948; within-class covariance normalisation, Hatch et
 /// al., 2006): with S the covariance of class means about the mean of their group, T that of class
 /// means about their own mean, and S' = S + ε D, D diagonal with the mean variance of a kind, the

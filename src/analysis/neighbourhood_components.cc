@@ -39,12 +39,11 @@ struct Group {
   std::vector<std::vector<std::int64_t>> classes;
 };
 
-/// Those of several classes, in the order of their labels.
+/// Those of several classes, in the order of their labels: two at least, or UserError.
 std::vector<Group> groups_of(std::span<const std::int32_t> classes,
                              std::span<const std::int32_t> groups) {
   std::map<std::int32_t, std::map<std::int32_t, std::vector<std::int64_t>>> rows;
   for (std::size_t row = 0; row < classes.size(); ++row) {
-    if (classes[row] < 0 || groups[row] < 0) continue;
     rows[groups[row]][classes[row]].push_back(static_cast<std::int64_t>(row));
   }
   std::vector<Group> result;
@@ -53,6 +52,12 @@ std::vector<Group> groups_of(std::span<const std::int32_t> classes,
     Group one;
     for (auto& [label, members] : of_group) one.classes.push_back(std::move(members));
     result.push_back(std::move(one));
+  }
+  if (result.size() < 2) {
+    throw UserError(
+        "{} of the groups have two classes or more: nothing to learn neighbours from\n"
+        "Give more records, or a coarser rank.",
+        result.size());
   }
   return result;
 }
@@ -258,6 +263,11 @@ NeighbourhoodLoss neighbourhood_loss(const Matrix& vectors, std::span<const std:
   return result;
 }
 
+void require_neighbours(std::span<const std::int32_t> classes,
+                        std::span<const std::int32_t> groups) {
+  groups_of(classes, groups);
+}
+
 Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
                              std::span<const std::int32_t> classes,
                              std::span<const std::int32_t> groups,
@@ -268,12 +278,6 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
                    "{} rows of {} numbers, {} classes, {} groups", vectors.rows, vectors.cols,
                    classes.size(), groups.size());
   const std::vector<Group> usable = groups_of(classes, groups);
-  if (usable.size() < 2) {
-    throw UserError(
-        "{} of the groups have two classes or more: nothing to learn neighbours from\n"
-        "Give more records, or a coarser rank.",
-        usable.size());
-  }
   const std::int64_t inputs = vectors.cols;
   const ConstArray mean(start.mean.data(), inputs);
   const std::vector<float> scales = scales_of(vectors, start.mean, options.kinds);

@@ -44,10 +44,13 @@ struct NeighbourhoodLoss {
 NeighbourhoodLoss neighbourhood_loss(const Matrix& vectors, std::span<const std::int32_t> groups,
                                      double temperature);
 
+/// Throws UserError when fewer than two groups have two classes.
+void require_neighbours(std::span<const std::int32_t> classes,
+                        std::span<const std::int32_t> groups);
+
 /// `start` after `options.steps` steps on batches of `vectors`; `classes` and `groups` [rows of
-/// `vectors`]: e.g. species and genus. Rows with a negative one are not used: a record of unknown
-/// species could be of any. The mean stays. The same bits for any number of threads. Throws
-/// UserError when fewer than two groups have two classes.
+/// `vectors`], ≥ 0: e.g. species and genus. The mean stays. The same bits for any number of
+/// threads. Throws as require_neighbours does.
 Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
                              std::span<const std::int32_t> classes,
                              std::span<const std::int32_t> groups,

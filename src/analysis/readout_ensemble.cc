@@ -13,6 +13,7 @@
 #include "analysis/covariance.h"
 #include "analysis/readout_forward.h"
 #include "base/error.h"
+#include "base/one_openmp_thread.h"
 
 namespace barcodemae {
 namespace {
@@ -20,13 +21,13 @@ namespace {
 using Eigen::MatrixXd;
 using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr std::int64_t kMostRows = 30'000;  // enough for second moments
+constexpr std::int64_t kRowsAtOnce = 1024;  // of which hidden activations are held
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// At most kMostRows, evenly spaced.
+/// At most kMostEnsembleRows, evenly spaced.
 Matrix some_rows(const Matrix& vectors) {
-  Matrix rows{std::min(vectors.rows, kMostRows), vectors.cols, {}};
+  Matrix rows{std::min(vectors.rows, kMostEnsembleRows), vectors.cols, {}};
   for (std::int64_t r = 0; r < rows.rows; ++r) {
     const auto row = vectors.row(r * vectors.rows / rows.rows);
     rows.values.insert(rows.values.end(), row.begin(), row.end());
@@ -37,6 +38,8 @@ Matrix some_rows(const Matrix& vectors) {
 /// Eigenvectors of the largest eigenvalues as rows.
 MatrixXd leading_directions(const MatrixXd& moments, int count) {
   const Eigen::SelfAdjointEigenSolver<MatrixXd> solved(moments);
+  BARCODEMAE_CHECK(solved.info() == Eigen::Success, "no eigenvectors of {} dimensions",
+                   moments.cols());
   MatrixXd directions(count, moments.cols());
   for (int i = 0; i < count; ++i) {
     const Eigen::VectorXd direction = solved.eigenvectors().col(moments.cols() - 1 - i);
@@ -60,11 +63,17 @@ Matrix to_matrix(const MatrixXd& values) {
 }  // namespace
 
 Matrix read_out(const Readout& readout, const Matrix& vectors) {
-  Matrix centred = vectors;
-  for (std::int64_t r = 0; r < centred.rows; ++r) {
-    std::ranges::transform(centred.row(r), readout.mean, centred.row(r).begin(), std::minus<>());
+  Matrix result{vectors.rows, readout.dimensions(), {}};
+  for (std::int64_t begin = 0; begin < vectors.rows; begin += kRowsAtOnce) {
+    Matrix centred = zero_matrix(std::min(kRowsAtOnce, vectors.rows - begin), vectors.cols);
+    for (std::int64_t r = 0; r < centred.rows; ++r) {
+      std::ranges::transform(vectors.row(begin + r), readout.mean, centred.row(r).begin(),
+                             std::minus<>());
+    }
+    const std::vector<float> mapped = forward(readout, centred).mapped.values;
+    result.values.insert(result.values.end(), mapped.begin(), mapped.end());
   }
-  return forward(readout, centred).mapped;
+  return result;
 }
 
 Readout combine_readouts(const std::vector<Readout>& members, const Matrix& vectors,
@@ -95,6 +104,7 @@ Readout combine_readouts(const std::vector<Readout>& members, const Matrix& vect
     units += member.hidden_units();
   }
   const MatrixXd moments = covariance_of(beside, std::vector<double>(index(count * width)));
+  const OneOpenMpThread one_thread;  // Eigen's products: several threads sum in another order
   const MatrixXd turn = leading_directions(moments, dimensions);
 
   MatrixXd matrix = MatrixXd::Zero(dimensions, inputs), out(dimensions, units);

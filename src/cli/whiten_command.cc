@@ -61,7 +61,8 @@ ModelDescription pooled_model(const fs::path& directory, const WhitenCommandOpti
   const int width = description.pooled_width();
   if (width > kMostWhitenedColumns) {
     throw UserError(
-        "--pooling {}: vectors of {} numbers; up to {} can be used\nChoose fewer segments.",
+        "--pooling {}: vectors of {} numbers; up to {} can be used\n"
+        "Leave +sites out, or choose fewer segments.",
         to_string(description.config.pooling), format_count(width),
         format_count(kMostWhitenedColumns));
   }
@@ -82,12 +83,32 @@ std::optional<Rank> grouping_rank(const WhitenCommandOptions& options) {
   return rank;
 }
 
-/// Refuses --dimensions that there are not.
-void check_dimensions(const WhitenCommandOptions& options, int components) {
-  const std::int64_t most = std::int64_t{options.ensemble} * components;
-  if (options.dimensions > most) {
+/// Refuses options of refining that mean nothing here.
+void refuse_idle_options(const CLI::App& command, const WhitenCommandOptions& options,
+                         const Pooling& pooling) {
+  if (options.refine == 0) {
+    refuse_idle(command, {"--hidden-units", "--ensemble", "--dimensions", "--hide-sites"},
+                "there are no --refine steps");
+  }
+  if (!pooling.sites) refuse_idle(command, {"--hide-sites"}, "the pooling has no +sites");
+}
+
+/// Refuses an ensemble that is too large, and --dimensions that it does not have.
+void check_ensemble(const WhitenCommandOptions& options, int components) {
+  const std::int64_t beside = std::int64_t{options.ensemble} * components;
+  if (beside > kMostWhitenedColumns) {
+    throw UserError(
+        "--ensemble {}: as many readouts of {} components have {} numbers; up to {} can be used\n"
+        "Ask for fewer readouts, or fewer --components.",
+        options.ensemble, components, format_count(beside), format_count(kMostWhitenedColumns));
+  }
+  if (std::int64_t{options.ensemble} * options.hidden_units > kMostHiddenUnits) {
+    throw UserError("--ensemble {}: of {} hidden units each, {} together at most\nAsk for fewer.",
+                    options.ensemble, options.hidden_units, format_count(kMostHiddenUnits));
+  }
+  if (options.dimensions > beside) {
     throw UserError("--dimensions {}: {} readouts of {} components have {}\nAsk for fewer.",
-                    options.dimensions, options.ensemble, components, most);
+                    options.dimensions, options.ensemble, components, beside);
   }
 }
 
@@ -131,20 +152,41 @@ Labels labels_of(const std::vector<std::int64_t>& records, const Dataset& data, 
   return labels;
 }
 
-/// Says what memory the fit takes, and refuses what does not fit. `labels` is null without.
-void check_memory(std::int64_t records, double width, const Labels* labels) {
+/// Bytes that refining takes beside the vectors, and then putting readouts of `components`
+/// together.
+double refining_bytes(const WhitenCommandOptions& options, double width, double components) {
+  const NeighbourhoodOptions refining;
+  const double units = options.hidden_units, members = options.ensemble;
+  const double weights = components * width + units * (width + components);
+  const double batch = refining.groups * refining.members;
+  // Weights, their gradient and two moments; the rows of a batch, what becomes of them, their
+  // cosines.
+  const double learning =
+      4 * weights + batch * (width + 3 * components + 2 * units + 3 * batch) + members * weights;
+  const double beside = members * components;
+  const double together = kMostEnsembleRows * (width + components + beside) + members * weights;
+  const double floats = std::max(learning, together) * sizeof(float);
+  return floats + (members > 1 ? 3 * beside * beside * sizeof(double) : 0);
+}
+
+/// Says what memory the fit takes, and refuses what does not fit. `labels` is null without;
+/// `components` of the readout.
+void check_memory(std::int64_t records, double width, const Labels* labels,
+                  const WhitenCommandOptions& options, int components) {
   const double vectors = static_cast<double>(records) * width * sizeof(float);
   std::set<std::int32_t> classes;
   if (labels) classes.insert(labels->classes.begin(), labels->classes.end());
   const auto class_count = static_cast<std::int64_t>(classes.size());
   // Sums in double precision, means and deviations of classes.
   const double means = static_cast<double>(class_count) * width * 2 * sizeof(double);
-  const double needed = vectors + means + 4 * width * width * sizeof(double);
+  const double fitting = means + 4 * width * width * sizeof(double);
+  const double refining = options.refine > 0 ? refining_bytes(options, width, components) : 0;
+  const double needed = vectors + std::max(fitting, refining);
   const std::string account =
       fmt::format("{} for {} vectors of {} numbers{}", format_bytes(needed), format_count(records),
                   width, labels ? fmt::format(" of {} classes", format_count(class_count)) : "");
   require_memory("Fitting", account, needed, static_cast<double>(available_memory_bytes()),
-                 "Take fewer --records, or a --pooling of fewer numbers.");
+                 "Take fewer --records, a --pooling of fewer numbers, or a smaller --ensemble.");
 }
 
 /// A readout and what is to be known of it.
@@ -198,7 +240,6 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
   refining.hidden_sites = options.hidden_sites;
   refining.kinds = fit.kinds;
   if (description.config.pooling.sites) refining.first_site = states;
-  check_dimensions(options, fitted.map.dimensions());
   const int dimensions = options.dimensions > 0 ? options.dimensions : fitted.map.dimensions();
   std::vector<Readout> members;
   for (int i = 0; i < options.ensemble; ++i) {
@@ -219,16 +260,17 @@ Fitted discriminating(const Matrix& vectors, const Labels& labels,
   return result;
 }
 
-void run(const WhitenCommandOptions& options) {
+void run(const CLI::App& command, const WhitenCommandOptions& options) {
   const fs::path directory = find_model(options.model);
   const std::optional<Rank> rank = grouping_rank(options);
   std::error_code ignored;
   if (fs::exists(options.out, ignored)) {
     throw UserError("--out {}: it is there already\nGive the name of a new folder.", options.out);
   }
-  if (options.components > 0) check_dimensions(options, options.components);
+  if (options.components > 0) check_ensemble(options, options.components);
   SingleProcess alone;
   ModelDescription description = pooled_model(directory, options);
+  refuse_idle_options(command, options, description.config.pooling);
   const std::string pooling = to_string(description.config.pooling);
   const DType precision = options.compute.resolved(alone);
   print_compute_choice(options.compute, precision);
@@ -239,9 +281,16 @@ void run(const WhitenCommandOptions& options) {
   EvaluationData evaluation(directory, options.data, features, alone);
   const std::vector<std::int64_t> records = choose_records(evaluation, options, rank);
   std::optional<Labels> labels;
-  if (rank) labels = labels_of(records, evaluation.data(), *rank);
+  int components = options.components;
+  if (rank) {
+    labels = labels_of(records, evaluation.data(), *rank);
+    components = group_readout_components(labels->classes, labels->groups,
+                                          description.pooled_width(), components);
+    if (options.refine > 0) require_neighbours(labels->classes, labels->groups);
+    check_ensemble(options, components);
+  }
   check_memory(static_cast<std::int64_t>(records.size()), description.pooled_width(),
-               labels ? &*labels : nullptr);
+               labels ? &*labels : nullptr, options, components);
   const Matrix vectors =
       Embedder::load(directory,
                      {.precision = precision, .device = options.compute.device, .pooling = pooling})
@@ -328,7 +377,8 @@ void add_whiten_command(CLI::App& application) {
          0, 1000);
   add_pooling_option(command, options->pooling);
   add_marker_code_option(command, options->marker_code);
-  whole(command.add_option("--seed", options->seed, "Of the sample"), 0)->capture_default_str();
+  whole(command.add_option("--seed", options->seed, "Of the sample, and of refining"), 0)
+      ->capture_default_str();
   add_compute_options(command, options->compute);
   add_common_options(command);
   command.footer(
@@ -343,7 +393,7 @@ void add_whiten_command(CLI::App& application) {
       "    --records 500000 --components 1024 --refine 1200 --hidden-units 1024 \\\n"
       "    --hide-sites 0.25 --ensemble 3 --dimensions 512 --out h\n"
       "  barcodemae evaluate knn w barcodes.csv --queries val_unseen");
-  command.callback([options] { run(*options); });
+  command.callback([options, &command] { run(command, *options); });
 }
 
 }  // namespace barcodemae

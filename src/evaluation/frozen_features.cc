@@ -119,7 +119,7 @@ LabelledRecords EvaluationData::labelled(const std::vector<std::string>& splits,
   if (found.records.empty()) {
     throw UserError(
         "no record of split {} has a {} label\nName a split of the file with {}, and a rank it "
-        "has labels for with --rank.",
+        "has labels for.",
         found.splits, to_string(rank), option);
   }
   if (found.unlabelled > 0) {

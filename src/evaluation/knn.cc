@@ -395,10 +395,16 @@ std::string KnnResult::to_text() const {
   if (queries_by_bin) {
     text += "\naccuracy %, by which keys lie in the query's BIN\n";
     const auto lines = bin_table();
+    std::vector<std::size_t> widths(lines.front().size());
     for (const auto& line : lines) {
-      text += fmt::format("{:<{}}", line[0], std::max(width, lines[0][0].size()));
+      for (std::size_t column = 0; column < line.size(); ++column) {
+        widths[column] = std::max(widths[column], line[column].size());
+      }
+    }
+    for (const auto& line : lines) {
+      text += fmt::format("{:<{}}", line[0], std::max(width, widths[0]));
       for (std::size_t column = 1; column < line.size(); ++column) {
-        text += fmt::format("  {:>{}}", line[column], lines[0][column].size());
+        text += fmt::format("  {:>{}}", line[column], widths[column]);
       }
       text += '\n';
     }

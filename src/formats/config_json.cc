@@ -170,7 +170,8 @@ ConfigContent read_config_json(std::string_view text, const std::string& source)
     const JsonReader readout = own.object("readout");
     content.readout_dimensions = static_cast<int>(readout.integer("dimensions", 1, kMost));
     if (readout.has("hidden_units")) {
-      content.readout_hidden_units = static_cast<int>(readout.integer("hidden_units", 1, kMost));
+      content.readout_hidden_units =
+          static_cast<int>(readout.integer("hidden_units", 1, kMostHiddenUnits));
     }
   }
   content.anchored = own.boolean("anchored");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "formats/readout.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -45,18 +47,28 @@ Readout parse_readout(const std::string& content, const std::string& source,
           name);
     }
   }
-  const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t cols) {
-    return Matrix{rows, cols, file.floats(name, rows, cols)};
+  const auto values = [&](const char* name, const std::vector<std::int64_t>& sizes) {
+    const auto found = file.entries().find(name);
+    if (found == file.entries().end() || found->second.shape != sizes ||
+        found->second.type == StoredType::kI8) {
+      throw UserError(
+          "{}: a tensor \"{}\" of shape [{}] in float32 or bfloat16 is expected\n"
+          "Copy the whole model folder.",
+          source, name, fmt::join(sizes, ", "));
+    }
+    return file.floats(name, sizes.size() == 1 ? 1 : sizes.front(), sizes.back());
   };
-  Readout readout{file.floats(kMean, 1, shape.inputs),
-                  matrix(kMatrix, shape.dimensions, shape.inputs)};
+  const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t cols) {
+    return Matrix{rows, cols, values(name, {rows, cols})};
+  };
+  Readout readout{values(kMean, {shape.inputs}), matrix(kMatrix, shape.dimensions, shape.inputs)};
   if (shape.hidden_units > 0) {
     readout.hidden = {matrix(kHiddenIn, shape.hidden_units, shape.inputs),
                       matrix(kHiddenOut, shape.dimensions, shape.hidden_units)};
   }
-  for (const std::vector<float>* values : {&readout.mean, &readout.matrix.values,
-                                           &readout.hidden.in.values, &readout.hidden.out.values}) {
-    if (!std::all_of(values->begin(), values->end(), [](float v) { return std::isfinite(v); })) {
+  for (const std::vector<float>* all : {&readout.mean, &readout.matrix.values,
+                                        &readout.hidden.in.values, &readout.hidden.out.values}) {
+    if (!std::all_of(all->begin(), all->end(), [](float v) { return std::isfinite(v); })) {
       throw UserError("{}: it holds numbers that are not finite\nMake it again: barcodemae whiten",
                       source);
     }

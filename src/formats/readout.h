@@ -36,6 +36,8 @@ struct Readout {
 void write_readout(const std::filesystem::path& path, const Readout& readout,
                    StoredType type = StoredType::kF32);
 
+inline constexpr int kMostHiddenUnits = 1 << 20;  ///< that a model may have
+
 struct ReadoutShape {
   int inputs = 0, dimensions = 0, hidden_units = 0;
 };

@@ -16,8 +16,8 @@
 namespace barcodemae {
 namespace {
 
-// Enough to share out, and to pay for reading the weights.
-constexpr std::int64_t kRowsOfAThread = 256, kLeastBlock = 1024;
+// Enough to share out, and to pay for reading the weights; few enough not to weigh in memory.
+constexpr std::int64_t kRowsOfAThread = 256, kLeastBlock = 1024, kMostBlock = 4096;
 
 std::vector<float> stacked(const Matrix& above, const Matrix& below) {
   std::vector<float> values = above.values;
@@ -31,7 +31,7 @@ ReadoutLayers::ReadoutLayers(std::shared_ptr<const Readout> readout, Backend& ba
     : readout_(std::move(readout)),
       parameters_(backend),
       arena_(backend),
-      block_rows_(std::max(kLeastBlock, kRowsOfAThread * thread_count())) {
+      block_rows_(std::clamp(kRowsOfAThread * thread_count(), kLeastBlock, kMostBlock)) {
   const int inputs = readout_->inputs(), dimensions = readout_->dimensions();
   const int units = readout_->hidden_units();
   const auto declare = [&](const char* weight, const char* bias, int out, int in) {

@@ -156,6 +156,7 @@ TransformersExport export_to_transformers(const fs::path& folder, const fs::path
   if (whole.readout) result.left_out.emplace_back("the stored readout");
   ModelDescription description = whole;
   description.readout = nullptr;
+  description.training.erase("readout");
   write_model(folder, description, parameters, /*pretraining=*/false, type);
   const fs::path path = model / "pretraining.safetensors";
   std::error_code ignored;

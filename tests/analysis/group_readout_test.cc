@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "random_vectors.h"
 #include "readouts.h"
 
 namespace barcodemae {
@@ -118,10 +119,16 @@ TEST(GroupReadout, KindsOfNumbersMayHaveAnyScale) {
 }
 
 TEST(GroupReadout, HasTheSameBitsForAnyNumberOfThreads) {
-  const Vectors vectors;
+  // More than one tile of the covariance.
+  const Matrix vectors = random_matrix(300, 140, 8);
+  std::vector<std::int32_t> classes(300), groups(300);
+  for (std::int32_t r = 0; r < 300; ++r) {
+    classes[static_cast<std::size_t>(r)] = r / 2;
+    groups[static_cast<std::size_t>(r)] = r / 6;
+  }
   const auto fitted = [&](int threads) {
     set_thread_count(threads);
-    return fit_group_readout(vectors.matrix, vectors.classes, vectors.groups, {}).map.matrix.values;
+    return fit_group_readout(vectors, classes, groups, {}).map.matrix.values;
   };
   const int threads = thread_count();
   const std::vector<float> one = fitted(1), three = fitted(3);

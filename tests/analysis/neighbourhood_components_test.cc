@@ -163,14 +163,20 @@ TEST(RefineByNeighbours, LearnsWithAHiddenLayerWhatNoMatrixCan) {
 }
 
 TEST(RefineByNeighbours, GivesTheSameBitsForAnyNumberOfThreads) {
-  const Vectors vectors;
+  // More than one block of rows, of inputs, of directions and of hidden units.
+  const Matrix vectors = random_matrix(400, 90, 5);
+  std::vector<std::int32_t> classes(400), groups(400);
+  for (std::int32_t r = 0; r < 400; ++r) {
+    classes[static_cast<std::size_t>(r)] = r / 2;
+    groups[static_cast<std::size_t>(r)] = r / 8;
+  }
   const int before = thread_count();
   std::vector<float> first;
   for (const int threads : {1, 3}) {
     set_thread_count(threads);
     const Readout refined =
-        refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups,
-                             {.steps = 10, .groups = 20, .members = 3, .hidden_units = 70});
+        refine_by_neighbours(identity(90), vectors, classes, groups,
+                             {.steps = 5, .groups = 50, .members = 3, .hidden_units = 70});
     std::vector<float> all = refined.matrix.values;
     for (const Matrix* matrix : {&refined.hidden.in, &refined.hidden.out}) {
       all.insert(all.end(), matrix->values.begin(), matrix->values.end());
@@ -202,10 +208,10 @@ TEST(RefineByNeighbours, HidesSitesAlone) {
   }
 }
 
-TEST(RefineByNeighbours, LeavesOutRowsOfUnknownClass) {
+TEST(RefineByNeighbours, NeedsTwoGroupsOfSeveralClasses) {
   Vectors vectors;
   for (std::size_t r = 0; r < vectors.classes.size(); ++r) {
-    if (vectors.groups[r] > 0) vectors.classes[r] = -1;
+    if (vectors.groups[r] > 0) vectors.classes[r] = 1000 + vectors.groups[r];
   }
   try {
     refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups, {});

@@ -2,6 +2,7 @@
 #include "analysis/readout_ensemble.h"
 
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <cstddef>
@@ -79,14 +80,18 @@ TEST(CombineReadouts, KeepsTheDirectionsThatAreLargest) {
 }
 
 TEST(CombineReadouts, GivesTheSameBitsForAnyNumberOfThreads) {
-  const Matrix vectors = random_matrix(300, 8, 7);
-  const auto members = three_readouts(8, 4, 6);
-  const int before = thread_count();
-  set_thread_count(1);
-  const Readout one = combine_readouts(members, vectors, 5);
-  set_thread_count(3);
-  const Readout three = combine_readouts(members, vectors, 5);
+  // Eigen's products of one thread cut sums of more than 320 terms elsewhere than those of several.
+  const Matrix vectors = random_matrix(2000, 40, 7);
+  const auto members = three_readouts(40, 400, 70);
+  const auto combined = [&](int threads) {
+    set_thread_count(threads);
+    omp_set_num_threads(threads);
+    return combine_readouts(members, vectors, 50);
+  };
+  const int before = thread_count(), openmp_before = omp_get_max_threads();
+  const Readout one = combined(1), three = combined(3);
   set_thread_count(before);
+  omp_set_num_threads(openmp_before);
   EXPECT_EQ(one.matrix.values, three.matrix.values);
   EXPECT_EQ(one.hidden.out.values, three.hidden.out.values);
 }

@@ -264,6 +264,11 @@ TEST(BadWhitening, IsNamed) {
   whiten({"--shrinkage", "-1"}, "--shrinkage");
   whiten({"--records", "1"}, "--records");
   whiten({"--refine", "10"}, "--within");
+  whiten({"--within", "genus", "--refine", "0", "--ensemble", "3"}, "there are no --refine steps");
+  whiten({"--within", "genus", "--refine", "9", "--hide-sites", "0.2"}, "has no +sites");
+  whiten({"--within", "genus", "--refine", "9", "--components", "512", "--ensemble", "17"},
+         "--ensemble 17: as many readouts of 512 components have 8,704 numbers");
+  whiten({"--within", "family"}, "no record of split pretrain has a family label");
   whiten({"--pooling", "cls"}, "--cls");
   whiten({"--pooling", "segments"}, "segments:N");
   whiten({"--unheard-of"}, "--unheard-of");

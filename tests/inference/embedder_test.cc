@@ -156,6 +156,26 @@ TEST_P(EmbedderTest, SegmentsAndReadoutDependNeitherOnTheBatchNorOnThreads) {
   }
 }
 
+TEST_P(EmbedderTest, AVectorReadOutDependsOnNoOther) {
+  // More than are read out at once.
+  const ModelDescription description = tiny_description();
+  const ModelOnDisk model(description, 3, some_readout(48, 10, 7));
+  std::vector<std::string> bases;
+  for (int i = 0; i < 1100; ++i) {
+    std::string one;
+    for (int digit = i; one.size() < 9; digit /= 4) one += "ACGT"[digit % 4];
+    bases.push_back(one);
+  }
+  const auto sequences = tokens_of(bases, description.coder);
+  Embedder embedder = Embedder::load(model.path(), options(500));
+  const Matrix all = embedder.embed(sequences);
+  for (const std::size_t i : {0u, 500u, 1023u, 1024u, 1099u}) {
+    EXPECT_TRUE(
+        same_bits(embedder.embed({sequences[i]}).values, all.row(static_cast<std::int64_t>(i))))
+        << i;
+  }
+}
+
 TEST_P(EmbedderTest, SegmentsAreMeansOverTheirPlaces) {
   // 30 places: ranges of 5 or 4 of them begin at 0, 5, 9, 13, 18, 22, 26.
   constexpr int kRanges = 7, kPlaces = 30;
