@@ -80,9 +80,9 @@ TEST(CombineReadouts, KeepsTheDirectionsThatAreLargest) {
 }
 
 TEST(CombineReadouts, GivesTheSameBitsForAnyNumberOfThreads) {
-  // Eigen's products of one thread cut sums of more than 320 terms elsewhere than those of several.
-  const Matrix vectors = random_matrix(2000, 40, 7);
-  const auto members = three_readouts(40, 400, 70);
+  // More than one block of rows, and of the second moments.
+  const Matrix vectors = random_matrix(1200, 40, 7);
+  const auto members = three_readouts(40, 90, 70);
   const auto combined = [&](int threads) {
     set_thread_count(threads);
     omp_set_num_threads(threads);
