@@ -35,7 +35,7 @@ double median_seconds(Communicator& communicator, const Body& body) {
 }
 
 void run(int argc, char** argv) {
-  const auto communicator = join_job(read_launch(), plugin_places());
+  const auto communicator = join_job(read_launch(), mpi_plugin_places());
   const bool first = communicator->rank() == 0;
   const double agreeing = median_seconds(*communicator, [&] {
     constexpr int kCalls = 100;

@@ -12,6 +12,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # False positives on std::string's operator+ and insert (GCC bug 105651).
   list(APPEND flags -Wno-restrict)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Where a folder is compiled as one source, GCC takes each .cc for a header.
+  list(APPEND flags -Wno-subobject-linkage)
+endif()
 if(BARCODEMAE_WERROR)
   list(APPEND flags -Werror)
   list(APPEND cuda_flags -Werror=all-warnings)

@@ -14,10 +14,10 @@
 namespace barcodemae {
 namespace {
 
-constexpr int kDegree = 40;            // of the filter
-constexpr int kMostRounds = 10;        // of filter and projection
-constexpr double kStandstill = 1e-6;   // of the eigenvalues
-constexpr std::int64_t kPiece = 2048;  // rows whose products are summed as one
+constexpr int kDegree = 40;                 // of the filter
+constexpr int kMostRounds = 10;             // of filter and projection
+constexpr double kStandstill = 1e-6;        // of the eigenvalues
+constexpr std::int64_t kSummedRows = 2048;  // rows whose products are summed as one
 
 using MatrixXd = Eigen::MatrixXd;
 using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -35,11 +35,11 @@ auto rows_of(std::vector<float>& block, std::int64_t columns, std::int64_t first
 /// aᵀ b, added up piece by piece in order.
 MatrixXd product(std::vector<float>& a, std::vector<float>& b, std::int64_t columns) {
   const std::int64_t rows = static_cast<std::int64_t>(a.size()) / columns;
-  const std::int64_t pieces = (rows + kPiece - 1) / kPiece;
+  const std::int64_t pieces = (rows + kSummedRows - 1) / kSummedRows;
   std::vector<MatrixXd> parts(static_cast<std::size_t>(pieces));
   parallel_for(pieces, [&](std::int64_t piece, int) {
     const OneOpenMpThread one_thread;
-    const std::int64_t first = piece * kPiece, count = std::min(kPiece, rows - first);
+    const std::int64_t first = piece * kSummedRows, count = std::min(kSummedRows, rows - first);
     const MatrixXd left = rows_of(a, columns, first, count).cast<double>();
     const MatrixXd right = rows_of(b, columns, first, count).cast<double>();
     parts[static_cast<std::size_t>(piece)] = left.transpose() * right;
@@ -52,9 +52,9 @@ MatrixXd product(std::vector<float>& a, std::vector<float>& b, std::int64_t colu
 /// block ← block · transform, [columns × kept] in the first columns; the others become 0.
 void transform_rows(std::vector<float>& block, std::int64_t columns, const MatrixXd& transform) {
   const std::int64_t rows = static_cast<std::int64_t>(block.size()) / columns;
-  parallel_for((rows + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
+  parallel_for((rows + kSummedRows - 1) / kSummedRows, [&](std::int64_t piece, int) {
     const OneOpenMpThread one_thread;
-    const std::int64_t first = piece * kPiece, count = std::min(kPiece, rows - first);
+    const std::int64_t first = piece * kSummedRows, count = std::min(kSummedRows, rows - first);
     auto part = rows_of(block, columns, first, count);
     const MatrixXd turned = part.cast<double>() * transform;
     part.setZero();

@@ -12,6 +12,7 @@
 #include "analysis/adamw.h"
 #include "analysis/sgemm.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/one_openmp_thread.h"
 #include "base/progress.h"
 #include "base/random.h"
@@ -28,7 +29,6 @@ constexpr std::int64_t kScalePiece = 4096;  // rows of one partial sum
 
 using Array = AdamW::Array;
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 std::int64_t pieces(std::int64_t count, std::int64_t piece) { return (count + piece - 1) / piece; }
 
 std::vector<std::int64_t> labelled(std::span<const std::int32_t> labels) {

@@ -17,6 +17,7 @@
 #include "analysis/readout_forward.h"
 #include "analysis/sgemm.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "marker/base_number.h"
@@ -25,14 +26,12 @@ namespace barcodemae {
 namespace {
 
 // Fixed pieces, whatever the number of threads.
-constexpr std::int64_t kRowBlock = 64;
+constexpr std::int64_t kSimilarityRows = 64;
 constexpr std::int64_t kDirectionBlock = 64;
 constexpr double kWarmUp = 0.05;
 
 using Array = AdamW::Array;
 using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 /// Rows of one class, and classes of one group.
 struct Group {
@@ -182,7 +181,7 @@ Readout begin_with(const Readout& start, std::span<const float> scales,
 Matrix hidden_gradient(const Readout& readout, const Matrix& hidden, const Matrix& gradient) {
   const Matrix& out = readout.hidden.out;
   Matrix result = zero_matrix(hidden.rows, hidden.cols);
-  in_blocks(hidden.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+  in_blocks(hidden.rows, kSimilarityRows, [&](std::int64_t first, std::int64_t count) {
     const std::int64_t size = count * out.cols;
     sgemm('N', 'N', count, out.cols, out.rows, gradient.row(first).data(), out.rows,
           out.values.data(), out.cols, result.row(first).data(), out.cols);
@@ -216,7 +215,7 @@ NeighbourhoodLoss neighbourhood_loss(const Matrix& vectors, std::span<const std:
   Matrix slopes{rows, rows, std::vector<float>(index(rows * rows))};
   std::vector<double> losses(index(rows));
   const auto scale = static_cast<float>(1 / temperature);
-  in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+  in_blocks(rows, kSimilarityRows, [&](std::int64_t first, std::int64_t count) {
     sgemm('N', 'T', count, rows, width, unit.row(first).data(), width, unit.values.data(), width,
           slopes.row(first).data(), rows);
     for (std::int64_t i = first; i < first + count; ++i) {
@@ -243,7 +242,7 @@ NeighbourhoodLoss neighbourhood_loss(const Matrix& vectors, std::span<const std:
   NeighbourhoodLoss result{
       std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(rows),
       {rows, width, std::vector<float>(index(rows * width))}};
-  in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+  in_blocks(rows, kSimilarityRows, [&](std::int64_t first, std::int64_t count) {
     // A cosine belongs to both of its rows.
     std::vector<float> both(index(count * rows));
     for (std::int64_t j = 0; j < rows; ++j) {
@@ -291,7 +290,7 @@ Readout refine_by_neighbours(const Readout& start, const Matrix& vectors,
     const Batch batch = draw_batch(usable, options, step);
     const auto rows = static_cast<std::int64_t>(batch.rows.size());
     Matrix x = zero_matrix(rows, inputs);
-    in_blocks(rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+    in_blocks(rows, kSimilarityRows, [&](std::int64_t first, std::int64_t count) {
       for (std::int64_t r = first; r < first + count; ++r) {
         Array(x.row(r).data(), inputs) =
             (ConstArray(vectors.row(batch.rows[index(r)]).data(), inputs) - mean) * scale;

@@ -13,6 +13,7 @@
 #include "analysis/covariance.h"
 #include "analysis/readout_forward.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/one_openmp_thread.h"
 
 namespace barcodemae {
@@ -22,8 +23,6 @@ using Eigen::MatrixXd;
 using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr std::int64_t kRowsAtOnce = 1024;  // of which hidden activations are held
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 /// At most kMostEnsembleRows, evenly spaced.
 Matrix some_rows(const Matrix& vectors) {

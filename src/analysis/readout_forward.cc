@@ -14,10 +14,10 @@ namespace barcodemae {
 ReadoutActivations forward(const Readout& readout, const Matrix& centred) {
   BARCODEMAE_CHECK(centred.cols == readout.inputs(), "{} numbers for a readout of {}", centred.cols,
                    readout.inputs());
-  constexpr std::int64_t kRowBlock = 64;
+  constexpr std::int64_t kForwardRows = 64;
   ReadoutActivations result{zero_matrix(centred.rows, readout.hidden_units()),
                             zero_matrix(centred.rows, readout.dimensions())};
-  in_blocks(centred.rows, kRowBlock, [&](std::int64_t first, std::int64_t count) {
+  in_blocks(centred.rows, kForwardRows, [&](std::int64_t first, std::int64_t count) {
     const auto product = [&](const Matrix& x, std::int64_t row, const Matrix& weights, float* y) {
       sgemm('N', 'T', count, weights.rows, weights.cols, x.row(row).data(), x.cols,
             weights.values.data(), weights.cols, y, weights.rows);

@@ -13,7 +13,7 @@ namespace barcodemae {
 namespace {
 
 // Fixed pieces, whatever the number of threads.
-constexpr std::int64_t kRowBlock = 128, kClassBlock = 256;
+constexpr std::int64_t kAnsweredRows = 128, kAnsweredClasses = 256;
 
 /// Largest logit and log Σ exp of a row, class after class.
 struct RunningSoftmax {
@@ -45,14 +45,15 @@ SoftmaxAnswers answer(const ClassifierHead& head, const Matrix& vectors,
   SoftmaxAnswers answers;
   answers.classes.resize(targets.size());
   answers.losses.resize(targets.size());
-  parallel_for((vectors.rows + kRowBlock - 1) / kRowBlock, [&](std::int64_t block, int) {
+  parallel_for((vectors.rows + kAnsweredRows - 1) / kAnsweredRows, [&](std::int64_t block, int) {
     const OneOpenMpThread one_thread;
-    const std::int64_t begin = block * kRowBlock, rows = std::min(kRowBlock, vectors.rows - begin);
+    const std::int64_t begin = block * kAnsweredRows,
+                       rows = std::min(kAnsweredRows, vectors.rows - begin);
     std::vector<RunningSoftmax> softmax(static_cast<std::size_t>(rows));
     std::vector<double> target_logits(static_cast<std::size_t>(rows), 0.0);
-    std::vector<float> logits(static_cast<std::size_t>(rows * kClassBlock));
-    for (std::int64_t first = 0; first < classes; first += kClassBlock) {
-      const std::int64_t count = std::min(kClassBlock, classes - first);
+    std::vector<float> logits(static_cast<std::size_t>(rows * kAnsweredClasses));
+    for (std::int64_t first = 0; first < classes; first += kAnsweredClasses) {
+      const std::int64_t count = std::min(kAnsweredClasses, classes - first);
       sgemm('N', 'T', rows, count, width, vectors.values.data() + begin * width, width,
             head.weights.values.data() + first * width, width, logits.data(), count);
       for (std::int64_t row = 0; row < rows; ++row) {

@@ -12,13 +12,13 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::int64_t kPiece = 256;
+constexpr std::int64_t kPlacedRows = 256;
 
 template <typename Body>
 void for_each_row(std::int64_t rows, const Body& body) {
-  parallel_for((rows + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
-    const std::int64_t last = std::min(rows, (piece + 1) * kPiece);
-    for (std::int64_t row = piece * kPiece; row < last; ++row) body(row);
+  parallel_for((rows + kPlacedRows - 1) / kPlacedRows, [&](std::int64_t piece, int) {
+    const std::int64_t last = std::min(rows, (piece + 1) * kPlacedRows);
+    for (std::int64_t row = piece * kPlacedRows; row < last; ++row) body(row);
   });
 }
 

@@ -20,7 +20,7 @@ namespace {
 /// An epoch moves the vertices in this many rounds: those of a round do not see each other move,
 /// all others do. Neighbours in a file are often neighbours in space and are in different rounds.
 constexpr std::int64_t kRounds = 16;
-constexpr std::int64_t kPiece = 32;  // vertices moved as one piece of work
+constexpr std::int64_t kMovedVertices = 32;  // vertices moved as one piece of work
 
 /// The first positions: 0 … 10 in every dimension, after a little noise, by which equal points
 /// part.
@@ -81,9 +81,9 @@ void optimise(Matrix& layout, const WeightedGraph& graph, int epochs, const Umap
     step.learning_rate = 1 - static_cast<float>(epoch - 1) / static_cast<float>(epochs);
     for (std::int64_t round = 0; round < std::min(kRounds, vertices); ++round) {
       const std::int64_t count = (vertices - round + kRounds - 1) / kRounds;
-      parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
-        const std::int64_t last = std::min(count, (piece + 1) * kPiece);
-        for (std::int64_t i = piece * kPiece; i < last; ++i) {
+      parallel_for((count + kMovedVertices - 1) / kMovedVertices, [&](std::int64_t piece, int) {
+        const std::int64_t last = std::min(count, (piece + 1) * kMovedVertices);
+        for (std::int64_t i = piece * kMovedVertices; i < last; ++i) {
           move_vertex(step, round + i * kRounds, moved.data() + i * stride);
         }
       });

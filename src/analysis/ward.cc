@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kNone = -1;
 /// Groups of slots that are searched as one piece.
-constexpr std::int64_t kPiece = 64;
+constexpr std::int64_t kComparedClusters = 64;
 
 /// The clusters that are still there. A cluster goes by its lowest point; slots hold the clusters
 /// in that order, so that the lowest of several slots is the lowest cluster.
@@ -50,11 +50,11 @@ class Clusters {
     }
     const double own_size = std::exchange(size(slot), 0);  // not its own neighbour
     const std::int64_t groups = static_cast<std::int64_t>(sizes_.size()) / kWardLanes;
-    found_.resize(static_cast<std::size_t>((groups + kPiece - 1) / kPiece));
+    found_.resize(static_cast<std::size_t>((groups + kComparedClusters - 1) / kComparedClusters));
     parallel_for(static_cast<std::int64_t>(found_.size()), [&](std::int64_t piece, int) {
-      found_[static_cast<std::size_t>(piece)] =
-          cheapest_merge(centroid_.data(), own_size, centroids_.data(), sizes_.data(), dimensions_,
-                         piece * kPiece, std::min(groups, (piece + 1) * kPiece));
+      found_[static_cast<std::size_t>(piece)] = cheapest_merge(
+          centroid_.data(), own_size, centroids_.data(), sizes_.data(), dimensions_,
+          piece * kComparedClusters, std::min(groups, (piece + 1) * kComparedClusters));
     });
     size(slot) = own_size;
     WardNeighbour best = found_.front();

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "bench/gemm_rate.h"
+#include "bench/median.h"
 #include "tensor/parameters.h"
 
 namespace barcodemae {
@@ -98,9 +99,7 @@ double rate(Product& product, int repeats) {
       first > 0.1 ? 1 : std::clamp(static_cast<int>(0.05 / product.seconds(2)), 1, 1000);
   std::vector<double> times(static_cast<std::size_t>(repeats));
   for (double& time : times) time = product.seconds(count);
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return product.gflops(*middle);
+  return product.gflops(median(times));
 }
 
 }  // namespace

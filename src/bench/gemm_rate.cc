@@ -9,17 +9,12 @@
 #include <dnnl.hpp>
 
 #include "base/threads.h"
+#include "bench/median.h"
 
 namespace barcodemae {
 namespace {
 
 constexpr int kRows = 3520;
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 dnnl::memory::data_type onednn_type(DType precision) {
   switch (precision) {

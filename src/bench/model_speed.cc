@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "bench/median.h"
 #include "communication/single_process.h"
 #include "nn/flops.h"
 #include "nn/memory_plan.h"
@@ -49,9 +50,7 @@ double median_seconds(const SpeedRequest& request, const std::function<void()>& 
     body();
     times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return *middle;
+  return median(times);
 }
 
 /// Of a device's own memory, what was taken since this object was made.

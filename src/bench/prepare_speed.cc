@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "bench/median.h"
 #include "bench/scratch_file.h"
 #include "train/batch_source.h"
 #include "train/training_data.h"
@@ -49,9 +50,7 @@ PrepareSpeed measure_preparing(const PrepareRequest& request) {
     processor += thread_seconds() - processor_before;
   }
   const double all = static_cast<double>(batch) * static_cast<double>(times.size());
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return {static_cast<double>(batch) / *middle, all / processor};
+  return {static_cast<double>(batch) / median(times), all / processor};
 }
 
 }  // namespace barcodemae

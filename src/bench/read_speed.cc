@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/median.h"
 #include "bench/scratch_file.h"
 #include "sequence/reader.h"
 
@@ -21,12 +22,6 @@ double seconds(Body&& body) {
   const auto start = std::chrono::steady_clock::now();
   body();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 std::size_t text_bytes(const fs::path& path) {

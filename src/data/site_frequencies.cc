@@ -13,18 +13,19 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::size_t kBlock = 1024;  // records per call
+constexpr std::size_t kRecordsPerCall = 1024;  // records per call
 
 /// Calls body(block, batch) for the records in fixed blocks, in parallel.
 template <typename Body>
 void for_each_block(const Dataset& data, const SequenceCoder& coder,
                     std::span<const std::int64_t> records, const FrameOffsets& offsets,
                     const Body& body) {
-  const std::size_t blocks = (records.size() + kBlock - 1) / kBlock;
+  const std::size_t blocks = (records.size() + kRecordsPerCall - 1) / kRecordsPerCall;
   parallel_for(static_cast<std::int64_t>(blocks), [&](std::int64_t index, int) {
     const auto block = static_cast<std::size_t>(index);
     const auto part =
-        records.subspan(block * kBlock, std::min(kBlock, records.size() - block * kBlock));
+        records.subspan(block * kRecordsPerCall,
+                        std::min(kRecordsPerCall, records.size() - block * kRecordsPerCall));
     body(block, pack(data, coder, part, offsets));
   });
 }
@@ -140,7 +141,7 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
                            const SequenceCoder& coder, std::span<const std::int64_t> records,
                            const FrameOffsets& offsets) {
   const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
-  const std::size_t blocks = (records.size() + kBlock - 1) / kBlock;
+  const std::size_t blocks = (records.size() + kRecordsPerCall - 1) / kRecordsPerCall;
   std::vector<double> sums(blocks);
   std::vector<std::int64_t> kmers(blocks);
   for_each_block(data, coder, records, offsets, [&](std::size_t block, const PackedBatch& batch) {

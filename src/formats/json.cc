@@ -24,21 +24,22 @@ std::string quoted(const nlohmann::json& value) {
 }  // namespace
 
 nlohmann::json parse_json_object(std::string_view text, const std::string& source) {
-  using Json = nlohmann::json;
+  using Parsed = nlohmann::json;
   std::vector<std::set<std::string>> keys;  // of the objects being read
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+  const auto watch = [&](int depth, Parsed::parse_event_t event, Parsed& parsed) {
     if (depth > kMaxDepth)
       throw UserError("{}: JSON nested deeper than {} levels", source, kMaxDepth);
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+    if (event == Parsed::parse_event_t::object_start) keys.emplace_back();
+    if (event == Parsed::parse_event_t::object_end) keys.pop_back();
+    if (event == Parsed::parse_event_t::key &&
+        !keys.back().insert(parsed.get<std::string>()).second)
       throw UserError("{}: the key {} occurs twice in one JSON object", source, quoted(parsed));
     return true;
   };
-  Json result;
+  Parsed result;
   try {
-    result = Json::parse(text.begin(), text.end(), watch);
-  } catch (const Json::parse_error& error) {
+    result = Parsed::parse(text.begin(), text.end(), watch);
+  } catch (const Parsed::parse_error& error) {
     const std::size_t end = std::min(error.byte, text.size());
     const auto line =
         1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
@@ -46,7 +47,7 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& sourc
         "{}, line {}: malformed JSON at byte {}\nThe file is damaged or was edited by hand; "
         "restore it.",
         source, line, error.byte);
-  } catch (const Json::out_of_range&) {
+  } catch (const Parsed::out_of_range&) {
     throw UserError("{}: a number in it is too large", source);
   }
   if (!result.is_object())

@@ -16,7 +16,7 @@ namespace barcodemae {
 namespace {
 
 constexpr std::string_view kMagic{"\x93NUMPY", 6};
-constexpr std::size_t kMaxHeader = 1 << 20;
+constexpr std::size_t kMaxNpyHeader = 1 << 20;
 constexpr std::size_t kWrittenHeader = 128;  // room for any number of rows; a multiple of 64
 constexpr std::size_t kWriteBuffer = 1 << 20;
 
@@ -134,7 +134,7 @@ Matrix parse_npy(std::istream& stream, std::uint64_t size, const std::string& so
   } else {
     throw UserError("{}: .npy version {}; expected 1, 2 or 3", source, version);
   }
-  if (header_size > kMaxHeader || header_size > size - std::min<std::uint64_t>(size, begin))
+  if (header_size > kMaxNpyHeader || header_size > size - std::min<std::uint64_t>(size, begin))
     throw UserError("{}: truncated .npy header; write the array again with numpy.save", source);
   std::string text(header_size, '\0');
   if (!stream.read(text.data(), static_cast<std::streamsize>(header_size)))

@@ -21,7 +21,7 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr std::uint64_t kMaxSafetensorsHeader = 100'000'000;  // the format's own limit
 
 /// In the reference implementation's order of increasing alignment, which is also its order in a
 /// file, reversed. Types below a byte are known so that they can be refused by name.
@@ -146,7 +146,7 @@ void SafetensorsFile::parse() {
   if (file_.size() < 8)
     throw UserError("{}: expected a safetensors file, found {} bytes", source_, file_.size());
   const auto header_size = load<std::uint64_t>(file_.data());
-  if (header_size > kMaxHeader)
+  if (header_size > kMaxSafetensorsHeader)
     throw UserError(
         "{}: not a safetensors file (its first 8 bytes would mean a header of {} bytes)", source_,
         header_size);

@@ -6,15 +6,15 @@
 
 namespace barcodemae {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Gaps dropped, upper case, U as T, cut at max_bases, trailing N stripped. Other letters make a
 // k-mer [UNK] in either case.
-Json sequence_normaliser_json(int max_bases) {
+OrderedJson sequence_normaliser_json(int max_bases) {
   const auto replace = [](const char* kind, const std::string& pattern, const char* content) {
-    return Json{{"type", "Replace"}, {"pattern", {{kind, pattern}}}, {"content", content}};
+    return OrderedJson{{"type", "Replace"}, {"pattern", {{kind, pattern}}}, {"content", content}};
   };
-  Json steps = Json::array();
+  OrderedJson steps = OrderedJson::array();
   steps.push_back(replace("Regex", "[^A-Za-z]+", ""));
   for (const char* letters : {"aA", "cC", "gG", "tT", "nN"})
     steps.push_back(replace("String", std::string(1, letters[0]), letters + 1));
@@ -28,27 +28,27 @@ Json sequence_normaliser_json(int max_bases) {
 namespace {
 
 /// [CLS] in front, where there is one.
-Json post_processor(const KmerVocabulary& vocabulary) {
+OrderedJson post_processor(const KmerVocabulary& vocabulary) {
   if (vocabulary.cls() < 0) return nullptr;
   const std::string name = KmerVocabulary::kCls;
-  const Json cls{{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
+  const OrderedJson cls{{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
   const auto sequence = [](const char* id, int type) {
-    return Json{{"Sequence", {{"id", id}, {"type_id", type}}}};
+    return OrderedJson{{"Sequence", {{"id", id}, {"type_id", type}}}};
   };
   return {{"type", "TemplateProcessing"},
-          {"single", Json::array({cls, sequence("A", 0)})},
-          {"pair", Json::array({cls, sequence("A", 0), sequence("B", 1)})},
+          {"single", OrderedJson::array({cls, sequence("A", 0)})},
+          {"pair", OrderedJson::array({cls, sequence("A", 0), sequence("B", 1)})},
           {"special_tokens",
            {{name,
              {{"id", name},
-              {"ids", Json::array({vocabulary.cls()})},
-              {"tokens", Json::array({name})}}}}}};
+              {"ids", OrderedJson::array({vocabulary.cls()})},
+              {"tokens", OrderedJson::array({name})}}}}}};
 }
 
 }  // namespace
 
-Json special_tokens_json(std::span<const std::string> specials) {
-  Json added = Json::array();
+OrderedJson special_tokens_json(std::span<const std::string> specials) {
+  OrderedJson added = OrderedJson::array();
   for (std::size_t id = 0; id < specials.size(); ++id)
     added.push_back({{"id", id},
                      {"content", specials[id]},
@@ -62,10 +62,10 @@ Json special_tokens_json(std::span<const std::string> specials) {
 
 std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
   const KmerVocabulary& vocabulary = tokenizer.vocabulary();
-  Json ids = Json::object();
+  OrderedJson ids = OrderedJson::object();
   for (std::int32_t id = 0; id < vocabulary.size(); ++id)
-    ids.get_ref<Json::object_t&>().emplace_back(vocabulary.token(id), id);
-  const Json json{
+    ids.get_ref<OrderedJson::object_t&>().emplace_back(vocabulary.token(id), id);
+  const OrderedJson json{
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
@@ -89,10 +89,10 @@ std::string write_tokenizer_config_json(const KmerTokenizer& tokenizer) {
 
 std::string special_token_roles_json(std::span<const std::string> specials, int max_tokens) {
   // Padding borrows [MASK]: the encoder never meets it, and the attention mask hides it.
-  Json json{{"tokenizer_class", "PreTrainedTokenizerFast"},
-            {"mask_token", "[MASK]"},
-            {"unk_token", "[UNK]"},
-            {"pad_token", "[MASK]"}};
+  OrderedJson json{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                   {"mask_token", "[MASK]"},
+                   {"unk_token", "[UNK]"},
+                   {"pad_token", "[MASK]"}};
   for (const std::string& special : specials) {
     if (special == "[CLS]") json["cls_token"] = special;
     if (special == "[SEP]") json["sep_token"] = special;

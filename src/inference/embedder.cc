@@ -8,6 +8,7 @@
 
 #include "backend/backends.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/progress.h"
 #include "base/threads.h"
 #include "data/anchor.h"
@@ -19,11 +20,9 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::int64_t kPiece = 256;  // records tokenised by one thread at a time
+constexpr std::int64_t kTokenisedTogether = 256;  // records tokenised by one thread at a time
 // A forward pass on a GPU needs more rows to occupy it than one on a CPU.
 constexpr std::int64_t kBatchTokens = 4096, kGpuBatchTokens = 65536;
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 std::int64_t length(const TokenSequence& sequence) {
   return static_cast<std::int64_t>(sequence.ids.size());
@@ -284,8 +283,9 @@ Matrix Embedder::embed(const Dataset& data, std::span<const std::int64_t> record
     }
     pooled.resize(records.size());
   }
-  parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece, int) {
-    for (std::int64_t i = piece * kPiece; i < std::min(count, (piece + 1) * kPiece); ++i) {
+  parallel_for((count + kTokenisedTogether - 1) / kTokenisedTogether, [&](std::int64_t piece, int) {
+    for (std::int64_t i = piece * kTokenisedTogether;
+         i < std::min(count, (piece + 1) * kTokenisedTogether); ++i) {
       const std::int64_t record = records[index(i)];
       sequences[index(i)] = coder.profile && !data.anchored() ? coder.encode(data.sequence(record))
                                                               : data.tokens(record, coder);

@@ -18,9 +18,9 @@ constexpr double kHuge = std::numeric_limits<double>::max();
 constexpr double kAboveZero = std::numeric_limits<double>::min();
 
 /// Builds the table; `Get` maps options to the field, so that nested fields work too.
-class Table {
+class FieldTable {
  public:
-  explicit Table(std::vector<PretrainField>& fields) : fields_(fields) {}
+  explicit FieldTable(std::vector<PretrainField>& fields) : fields_(fields) {}
 
   void group(std::string name) { group_ = std::move(name); }
 
@@ -185,7 +185,7 @@ void zero_is_none(PretrainField& field) {
 
 std::vector<PretrainField> make_fields() {
   std::vector<PretrainField> fields;
-  Table table(fields);
+  FieldTable table(fields);
   std::vector<std::pair<std::string, std::string>> presets;
   for (const std::string& name : preset_names()) presets.emplace_back(name, name);
 

@@ -20,13 +20,12 @@
 #include "communication/collectives.h"
 #include "formats/bpe_json.h"
 #include "formats/json.h"
+#include "train/run_length.h"
 
 namespace barcodemae {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::int64_t kMostSteps = 4'000'000'000;  // a step is a 32-bit counter of the randomness
 
 /// A value as the command line would give it.
 std::string as_option(const std::string& name, const nlohmann::json& value) {

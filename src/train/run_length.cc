@@ -13,7 +13,6 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::int64_t kMostSteps = 4'000'000'000;
 constexpr std::int64_t kValidations = 20;
 constexpr double kValidationShare = 0.1;
 constexpr std::int64_t kLogLines = 500;
@@ -115,13 +114,13 @@ std::int64_t steps_within_petaflops(const TrainingData& data, const PretrainOpti
 std::int64_t time_steps(double seconds, const TrainingData& data, const PretrainOptions& options,
                         Learner& learner, const ModelDescription& description,
                         Communicator& communicator) {
-  using Clock = std::chrono::steady_clock;
-  const auto since = [](Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
+  using SteadyClock = std::chrono::steady_clock;
+  const auto since = [](SteadyClock::time_point begin) {
+    return std::chrono::duration<double>(SteadyClock::now() - begin).count();
   };
   constexpr std::int64_t kWarmUp = 2, kFewest = 3;
   const double most_seconds = std::min(10.0, 0.05 * seconds);
-  const auto began = Clock::now();
+  const auto began = SteadyClock::now();
   learner.initialise(data.site_log_frequencies);
   BatchSource source(data, options, communicator, /*total_steps=*/0);
   auto timing_began = began;
@@ -130,11 +129,11 @@ std::int64_t time_steps(double seconds, const TrainingData& data, const Pretrain
     return from_root(communicator, step < kWarmUp + kFewest || since(timing_began) < most_seconds);
   };
   for (; more(); ++step) {
-    if (step == kWarmUp) timing_began = Clock::now();
+    if (step == kWarmUp) timing_began = SteadyClock::now();
     learner.step(source.take(step, false), step, {options.lr * 1e-3, 0.9}, step);
   }
   const double per_step = since(timing_began) / static_cast<double>(step - kWarmUp);
-  const auto validation_began = Clock::now();
+  const auto validation_began = SteadyClock::now();
   Validator(data, options, learner, description, communicator).run([] { return false; });
   const double per_validation = since(validation_began);
   const double left = std::max(seconds - since(began), 0.0);

@@ -12,6 +12,9 @@
 
 namespace barcodemae {
 
+/// Of a run: a step is a 32-bit counter of the randomness.
+inline constexpr std::int64_t kMostSteps = 4'000'000'000;
+
 /// Of --steps, or of --epochs: epochs · ⌊N / batch⌋, at least one.
 std::int64_t steps_asked_for(const PretrainOptions& options, std::int64_t steps_per_epoch);
 

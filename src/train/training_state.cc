@@ -10,7 +10,7 @@ namespace barcodemae {
 namespace {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 53;  // what JSON readers keep exactly
-constexpr double kHuge = std::numeric_limits<double>::max();
+constexpr double kLargest = std::numeric_limits<double>::max();
 
 }  // namespace
 
@@ -66,13 +66,13 @@ TrainingState training_state_from_json(const nlohmann::json& json, const std::st
   state.skipped = reader.integer("skipped", 0, state.step);
   state.skipped_in_a_row = reader.integer("skipped_in_a_row", 0, state.skipped);
   state.validated_step = reader.integer("validated_step", -1, state.step);
-  state.seconds = reader.number("seconds", 0, kHuge);
+  state.seconds = reader.number("seconds", 0, kLargest);
   state.metrics_bytes = reader.integer("metrics_bytes", 0, kMost);
   if (reader.has("best")) {
     const JsonReader best = reader.object("best");
     state.best =
         BestValidation{best.integer("step", 0, state.step), best.number("masked_accuracy", 0, 1),
-                       best.number("masked_loss", -kHuge, kHuge)};
+                       best.number("masked_loss", -kLargest, kLargest)};
   }
   const JsonReader interval = reader.object("interval");
   IntervalSums& sums = state.interval;
@@ -80,11 +80,11 @@ TrainingState training_state_from_json(const nlohmann::json& json, const std::st
   sums.barcodes = interval.integer("barcodes", 0, kMost);
   sums.masked = interval.integer("masked", 0, kMost);
   sums.visible = interval.integer("visible", 0, kMost);
-  sums.masked_loss = interval.number("masked_loss", -kHuge, kHuge);
-  sums.visible_loss = interval.number("visible_loss", -kHuge, kHuge);
-  sums.site_loss = interval.number("site_loss", -kHuge, kHuge);
-  sums.masked_hits = interval.number("masked_hits", 0, kHuge);
-  sums.gradient_norm = interval.number("gradient_norm", 0, kHuge);
+  sums.masked_loss = interval.number("masked_loss", -kLargest, kLargest);
+  sums.visible_loss = interval.number("visible_loss", -kLargest, kLargest);
+  sums.site_loss = interval.number("site_loss", -kLargest, kLargest);
+  sums.masked_hits = interval.number("masked_hits", 0, kLargest);
+  sums.gradient_norm = interval.number("gradient_norm", 0, kLargest);
   if (interval.has("auxiliary")) {
     const JsonReader auxiliary = interval.object("auxiliary");
     const auto numbers = [&](const char* key) {

@@ -67,11 +67,11 @@ TEST(NeighbourhoodLoss, StaysFiniteWhereTheGroupIsFarAway) {
 
 /// 30 groups of four classes of two rows in 8 numbers. Groups differ in the first two; classes, ten
 /// times as much, in the others.
-struct Vectors {
+struct ClassedVectors {
   Matrix matrix{0, 8, {}};
   std::vector<std::int32_t> classes, groups;
 
-  Vectors() {
+  ClassedVectors() {
     RandomSequence random(7, Stream::kSimulate);
     for (int group = 0; group < 30; ++group) {
       const double angle = 0.2094 * group;
@@ -125,7 +125,7 @@ Readout identity(int width) {
 }
 
 TEST(RefineByNeighbours, FindsWhatTellsGroupsApart) {
-  const Vectors vectors;
+  const ClassedVectors vectors;
   const Readout start = identity(8);
   const Readout refined =
       refine_by_neighbours(start, vectors.matrix, vectors.classes, vectors.groups,
@@ -136,7 +136,7 @@ TEST(RefineByNeighbours, FindsWhatTellsGroupsApart) {
 
 TEST(RefineByNeighbours, LearnsWithAHiddenLayerWhatNoMatrixCan) {
   // The two classes of a group are opposite to each other, and so are their images by any matrix.
-  Vectors vectors;
+  ClassedVectors vectors;
   vectors.matrix = {0, 4, {}};
   vectors.classes.clear();
   vectors.groups.clear();
@@ -189,7 +189,7 @@ TEST(RefineByNeighbours, GivesTheSameBitsForAnyNumberOfThreads) {
 
 TEST(RefineByNeighbours, HidesSitesAlone) {
   // Only the last four numbers differ between rows of a batch: once they are hidden, nothing does.
-  Vectors vectors;
+  ClassedVectors vectors;
   for (std::int64_t r = 0; r < vectors.matrix.rows; ++r) {
     for (std::size_t c = 0; c < 4; ++c) vectors.matrix.row(r)[c] = 1;
   }
@@ -209,7 +209,7 @@ TEST(RefineByNeighbours, HidesSitesAlone) {
 }
 
 TEST(RefineByNeighbours, NeedsTwoGroupsOfSeveralClasses) {
-  Vectors vectors;
+  ClassedVectors vectors;
   for (std::size_t r = 0; r < vectors.classes.size(); ++r) {
     if (vectors.groups[r] > 0) vectors.classes[r] = 1000 + vectors.groups[r];
   }
@@ -222,7 +222,7 @@ TEST(RefineByNeighbours, NeedsTwoGroupsOfSeveralClasses) {
 }
 
 TEST(RefineByNeighbours, DoesNotDependOnTheScaleOfAKind) {
-  Vectors vectors;
+  ClassedVectors vectors;
   const NeighbourhoodOptions options{.steps = 20, .kinds = {4, 4}};
   const Readout plain =
       refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups, options);

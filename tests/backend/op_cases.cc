@@ -37,7 +37,7 @@ Dropout dropout(float probability, std::uint32_t site) {
 }
 
 /// Short when it can be: 3 sequences of 5 rows are "5-5-5", many are "n<sequences>t<rows>".
-std::string name_of(const Batch& batch) {
+std::string batch_name(const Batch& batch) {
   if (batch.lengths.empty()) return "none";
   if (batch.lengths.size() <= 8) return fmt::format("{}", fmt::join(batch.lengths, "x"));
   return fmt::format("n{}t{}", batch.lengths.size(), batch.rows());
@@ -63,7 +63,7 @@ OpCase embed(const Batch& batch, EmbedShape shape) {
   const bool ids = shape.vocabulary > 0;
   if (shape.positions == 0) shape.positions = batch.position_count();
   OpCase op;
-  op.name = fmt::format("embed_{}_{}_h{}", ids ? "ids" : "rows", name_of(batch), shape.width);
+  op.name = fmt::format("embed_{}_{}_h{}", ids ? "ids" : "rows", batch_name(batch), shape.width);
   op.batch = batch;
   op.x_rows = op.y_rows = row_names(batch);
   op.x_cols = ids ? 0 : shape.width;
@@ -114,7 +114,7 @@ struct AttentionShape {
 
 OpCase attention(const Batch& batch, const AttentionShape& shape) {
   OpCase op;
-  op.name = fmt::format("attention_{}_h{}_heads{}{}", name_of(batch), shape.width, shape.heads,
+  op.name = fmt::format("attention_{}_h{}_heads{}{}", batch_name(batch), shape.width, shape.heads,
                         shape.causal ? "_causal" : "");
   op.batch = batch;
   op.x_rows = op.y_rows = row_names(batch);
@@ -175,7 +175,7 @@ struct FeedForwardShape {
 
 OpCase feed_forward(const Batch& batch, const FeedForwardShape& shape) {
   OpCase op;
-  op.name = fmt::format("feed_forward_{}_h{}_f{}", name_of(batch), shape.width, shape.inner);
+  op.name = fmt::format("feed_forward_{}_h{}_f{}", batch_name(batch), shape.width, shape.inner);
   op.batch = batch;
   op.x_rows = op.y_rows = row_names(batch);
   op.x_cols = op.y_cols = shape.width;
@@ -216,7 +216,7 @@ struct LinearShape {
 
 OpCase linear(const Batch& batch, const LinearShape& shape) {
   OpCase op;
-  op.name = fmt::format("linear_{}_{}to{}", name_of(batch), shape.in, shape.out);
+  op.name = fmt::format("linear_{}_{}to{}", batch_name(batch), shape.in, shape.out);
   op.batch = batch;
   op.x_rows = op.y_rows = row_names(batch);
   op.x_cols = shape.in;
@@ -273,7 +273,7 @@ OpCase scatter(std::int32_t rows, std::int32_t some, std::int32_t every, std::in
 
 OpCase mean_pool(const Batch& batch, std::int64_t width, bool accumulate) {
   OpCase op;
-  op.name = fmt::format("mean_pool_{}_h{}", name_of(batch), width);
+  op.name = fmt::format("mean_pool_{}_h{}", batch_name(batch), width);
   op.batch = batch;
   op.x_rows = row_names(batch);
   op.y_rows = sequence_names(batch);
@@ -303,8 +303,8 @@ struct HeadShape {
 OpCase cross_entropy(const Batch& batch, const HeadShape& shape) {
   const std::int64_t outputs = std::int64_t{shape.groups} * shape.classes;
   OpCase op;
-  op.name = fmt::format("cross_entropy_{}_h{}_{}x{}{}", name_of(batch), shape.width, shape.groups,
-                        shape.classes,
+  op.name = fmt::format("cross_entropy_{}_h{}_{}x{}{}", batch_name(batch), shape.width,
+                        shape.groups, shape.classes,
                         shape.site   ? "_site"
                         : shape.soft ? "_soft"
                                      : "");

@@ -20,7 +20,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-const std::string kModel = BARCODEMAE_TEST_DATA "/golden/format_1/run";
+const std::string kTinyModel = BARCODEMAE_TEST_DATA "/golden/format_1/run";
 
 /// What `embed --device …` says with these environment variables, which it must refuse.
 std::string refusal(const std::vector<std::string>& options,
@@ -28,7 +28,8 @@ std::string refusal(const std::vector<std::string>& options,
   const ScratchFolder folder;
   const std::string data =
       folder.write("one.fasta", ">one\nACGTACGTTAGCTAGCATCGATCAGCATCAGCATCGACTACGACTAC\n");
-  std::vector<std::string> arguments{"embed", kModel, data, "--out", folder / "x.npy", "--quiet"};
+  std::vector<std::string> arguments{"embed", kTinyModel,       data,
+                                     "--out", folder / "x.npy", "--quiet"};
   arguments.insert(arguments.end(), options.begin(), options.end());
   for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
   const Outcome outcome = run_barcodemae(arguments);

@@ -13,7 +13,7 @@ using namespace std::string_literals;
 using testing::HasSubstr;
 using Kind = Pickle::Kind;
 
-std::string refusal(const std::string& bytes) {
+std::string pickle_refusal(const std::string& bytes) {
   try {
     const Pickle pickle(bytes, "x");
   } catch (const UserError& error) {
@@ -61,23 +61,25 @@ TEST(Pickle, CallsNothing) {
 }
 
 TEST(Pickle, RefusesWhatIsNone) {
-  EXPECT_THAT(refusal(""), HasSubstr("cut off"));
-  EXPECT_THAT(refusal("\x80\x02}"), HasSubstr("cut off at byte 3"));
-  EXPECT_THAT(refusal("\x80\x09N."), HasSubstr("protocol 9"));
-  EXPECT_THAT(refusal("."), HasSubstr("a value is missing"));
-  EXPECT_THAT(refusal("\x80\x02(K\x01."s + "0"), "read"s);
-  EXPECT_THAT(refusal("\x80\x02u."), HasSubstr("a mark is missing"));
-  EXPECT_THAT(refusal("\x80\x02}(K\x01u."), HasSubstr("a key has no value"));
-  EXPECT_THAT(refusal("\x80\x02NK\x01"
-                      "a."),
+  EXPECT_THAT(pickle_refusal(""), HasSubstr("cut off"));
+  EXPECT_THAT(pickle_refusal("\x80\x02}"), HasSubstr("cut off at byte 3"));
+  EXPECT_THAT(pickle_refusal("\x80\x09N."), HasSubstr("protocol 9"));
+  EXPECT_THAT(pickle_refusal("."), HasSubstr("a value is missing"));
+  EXPECT_THAT(pickle_refusal("\x80\x02(K\x01."s + "0"), "read"s);
+  EXPECT_THAT(pickle_refusal("\x80\x02u."), HasSubstr("a mark is missing"));
+  EXPECT_THAT(pickle_refusal("\x80\x02}(K\x01u."), HasSubstr("a key has no value"));
+  EXPECT_THAT(pickle_refusal("\x80\x02NK\x01"
+                             "a."),
               HasSubstr("put into what holds none"));
-  EXPECT_THAT(refusal("\x80\x02h\x05."), HasSubstr("unknown memo index"));
-  EXPECT_THAT(refusal("\x80\x02X\xff\xff\xff\xff"
-                      "a."),
+  EXPECT_THAT(pickle_refusal("\x80\x02h\x05."), HasSubstr("unknown memo index"));
+  EXPECT_THAT(pickle_refusal("\x80\x02X\xff\xff\xff\xff"
+                             "a."),
               HasSubstr("cut off"));
-  EXPECT_THAT(refusal("\x80\x02V1\n."), HasSubstr("opcode 0x56"));
-  EXPECT_THAT(refusal("\x80\x02" + std::string(std::size_t{1} << 22, 'N')), HasSubstr("values"));
-  EXPECT_THAT(refusal("\x80\x02N" + std::string(std::size_t{1} << 22, '2')), HasSubstr("deep"));
+  EXPECT_THAT(pickle_refusal("\x80\x02V1\n."), HasSubstr("opcode 0x56"));
+  EXPECT_THAT(pickle_refusal("\x80\x02" + std::string(std::size_t{1} << 22, 'N')),
+              HasSubstr("values"));
+  EXPECT_THAT(pickle_refusal("\x80\x02N" + std::string(std::size_t{1} << 22, '2')),
+              HasSubstr("deep"));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-std::string refusal(const std::string& bytes) {
+std::string torch_refusal(const std::string& bytes) {
   try {
     const auto file = std::make_shared<const TorchFile>(std::as_bytes(std::span(bytes)), "x.pt");
     const auto model = file->pickle().find(file->pickle().root(), "model");
@@ -45,14 +45,14 @@ TEST(TorchFile, OpaqueThingsCanBeWalked) {
 
 TEST(TorchFile, TruncatedOrDamagedIsRefused) {
   const std::string whole = read_file(kGolden + "maelm.pt");
-  ASSERT_EQ(refusal(whole), "read");
-  EXPECT_THAT(refusal(""), HasSubstr("zip archive"));
+  ASSERT_EQ(torch_refusal(whole), "read");
+  EXPECT_THAT(torch_refusal(""), HasSubstr("zip archive"));
   for (const std::size_t size : {whole.size() / 2, whole.size() - 1})
-    EXPECT_THAT(refusal(whole.substr(0, size)), HasSubstr("truncated"));
+    EXPECT_THAT(torch_refusal(whole.substr(0, size)), HasSubstr("truncated"));
   // A flipped bit in the numbers of a tensor: the archive's checksum tells.
   std::string flipped = whole;
   flipped[whole.size() / 2] ^= 1;
-  EXPECT_THAT(refusal(flipped), HasSubstr("damaged"));
+  EXPECT_THAT(torch_refusal(flipped), HasSubstr("damaged"));
 }
 
 // tools/convert_checkpoint is the reference: torch itself reads the file.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "base/index.h"
 #include "kernel_test.h"
 
 namespace barcodemae::cpu {
 namespace {
-
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 class FlatKernel : public KernelTest {};
 
@@ -16,7 +15,7 @@ TEST_P(FlatKernel, AddsAndConvertsWithOneRounding) {
     k.add(sum.data(), a_.data(), b_.data(), type, count);
     Doubles expected;
     for (std::int64_t i = 0; i < count; ++i)
-      expected.push_back(round_to(type, a[at(i)] + b[at(i)]));
+      expected.push_back(round_to(type, a[index(i)] + b[index(i)]));
     EXPECT_EQ(sum.values(), expected);
 
     const Doubles x = random_values(count, 3);
@@ -49,11 +48,11 @@ TEST_P(FlatKernel, SumsAndSpreadsRows) {
   const std::int64_t rows = 7, stride = 140;
   for (std::int64_t cols : {1, 40, 64, 133}) {
     const Doubles x = random_values(rows * stride, 1, 1, type);
-    Doubles sums(at(cols), 2.0);
+    Doubles sums(index(cols), 2.0);
     for (std::int64_t i = 0; i < rows * cols; ++i) {
-      sums[at(i % cols)] += 0.5 * x[at(i / cols * stride + i % cols)];
+      sums[index(i % cols)] += 0.5 * x[index(i / cols * stride + i % cols)];
     }
-    Guarded x_(type, x), y(DType::kFloat32, Doubles(at(cols), 2.0));
+    Guarded x_(type, x), y(DType::kFloat32, Doubles(index(cols), 2.0));
     k.column_sums(y.floats(), true, 0.5f, x_.data(), type, rows, cols, stride);
     EXPECT_LE(relative_error(y.values(), sums), tolerance(DType::kFloat32));
     EXPECT_TRUE(y.intact());
@@ -61,7 +60,7 @@ TEST_P(FlatKernel, SumsAndSpreadsRows) {
     const Doubles row = random_values(cols, 2);
     Doubles spread = x;
     for (std::int64_t i = 0; i < rows * cols; ++i) {
-      spread[at(i / cols * stride + i % cols)] += 3 * row[at(i % cols)];
+      spread[index(i / cols * stride + i % cols)] += 3 * row[index(i % cols)];
     }
     Guarded row_(DType::kFloat32, row);
     k.broadcast_row(x_.data(), type, true, 3, row_.floats(), rows, cols, stride);
@@ -72,16 +71,16 @@ TEST_P(FlatKernel, SumsAndSpreadsRows) {
 
 TEST_P(FlatKernel, AddsRowsByIndex) {
   const std::int64_t rows = 6, cols = 21, stride = 24;
-  const std::vector<std::int32_t> index = {2, 0, 2, 2, 4, 0};
+  const std::vector<std::int32_t> targets = {2, 0, 2, 2, 4, 0};
   const Doubles x = random_values(rows * stride, 1, 1, type);
-  Doubles expected(at(5 * stride), 1.0);
+  Doubles expected(index(5 * stride), 1.0);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t c = 0; c < cols; ++c) {
-      expected[at(index[at(r)] * stride + c)] += x[at(r * stride + c)];
+      expected[index(targets[index(r)] * stride + c)] += x[index(r * stride + c)];
     }
   }
-  Guarded x_(type, x), table(DType::kFloat32, Doubles(at(5 * stride), 1.0));
-  k.add_rows(table.floats(), stride, index.data(), x_.data(), type, stride, rows, cols);
+  Guarded x_(type, x), table(DType::kFloat32, Doubles(index(5 * stride), 1.0));
+  k.add_rows(table.floats(), stride, targets.data(), x_.data(), type, stride, rows, cols);
   EXPECT_LE(relative_error(table.values(), expected), tolerance(DType::kFloat32));
   EXPECT_TRUE(table.intact());
 }

@@ -15,6 +15,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -45,6 +46,8 @@ inline Doubles random_values(std::int64_t count, std::uint32_t name, double scal
   for (double& v : values) v = round_to(type, (random.uniform() * 2 - 1) * scale);
   return values;
 }
+
+inline double gelu(double z) { return 0.5 * z * std::erfc(-z * std::numbers::sqrt2 / 2); }
 
 /// An array of `type` between guards; whoever writes outside is found by intact().
 class Guarded {

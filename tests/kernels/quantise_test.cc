@@ -6,8 +6,6 @@ namespace {
 
 class QuantiseKernel : public KernelTest {};
 
-double gelu(double z) { return 0.5 * z * (1 + std::erf(z / std::sqrt(2.0))); }
-
 /// int8 numbers times their scale are within half a step of what they stand for, and the largest of
 /// a row is ±127.
 void expect_quantised(const std::vector<std::int8_t>& numbers, const std::vector<float>& scales,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <numbers>
 
+#include "base/index.h"
 #include "kernel_test.h"
 
 namespace barcodemae::cpu {
 namespace {
-
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 /// Records, positions and a mask of `rows` rows.
 struct Mask {
@@ -24,15 +23,15 @@ struct Mask {
                  .keep = bits.data()});
   }
   bool expected(std::int64_t r, std::int64_t c) const {
-    return kept_by_definition(dropout, static_cast<std::uint32_t>(records[at(r)]),
-                              static_cast<std::uint32_t>(positions[at(r)]),
+    return kept_by_definition(dropout, static_cast<std::uint32_t>(records[index(r)]),
+                              static_cast<std::uint32_t>(positions[index(r)]),
                               static_cast<std::uint32_t>(c));
   }
   double factor(std::int64_t r, std::int64_t c) const {
     return expected(r, c) ? static_cast<double>(dropout.scale) : 0;
   }
   bool bit(std::int64_t r, std::int64_t c) const {
-    return bits[at(r * keep_stride(cols_) + c / 8)] >> (c % 8) & 1;
+    return bits[index(r * keep_stride(cols_) + c / 8)] >> (c % 8) & 1;
   }
 
   DropoutStream dropout;
@@ -81,7 +80,7 @@ TEST_P(RowKernel, MasksAreThoseOfTheDefinition) {
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t c = 0; c < cols; ++c) ASSERT_EQ(mask.bit(r, c), mask.expected(r, c));
     }
-    for (std::size_t i = at(rows * keep_stride(cols)); i < mask.bits.size(); ++i) {
+    for (std::size_t i = index(rows * keep_stride(cols)); i < mask.bits.size(); ++i) {
       ASSERT_EQ(mask.bits[i], 0xFF);
     }
   }
@@ -101,7 +100,7 @@ TEST_P(RowKernel, DropoutRows) {
                   .keep_scale = mask.dropout.scale});
   Doubles expected = x;
   for (std::int64_t i = 0; i < rows * cols; ++i) {
-    expected[at(i)] = round_to(type, x[at(i)] * mask.factor(i / cols, i % cols));
+    expected[index(i)] = round_to(type, x[index(i)] * mask.factor(i / cols, i % cols));
   }
   EXPECT_EQ(output.values(), expected);
   EXPECT_TRUE(output.intact());
@@ -124,23 +123,23 @@ TEST_P(RowKernel, ResidualNorm) {
         Doubles gamma = random_values(cols, 7);
         for (double& v : gamma) v = static_cast<double>(static_cast<float>(v < 0 ? v - 1 : v + 1));
 
-        Doubles y, dsum, dproduct, dgamma(at(cols)), dbeta(at(cols)), dbias(at(cols));
+        Doubles y, dsum, dproduct, dgamma(index(cols)), dbeta(index(cols)), dbias(index(cols));
         for (std::int64_t r = 0; r < rows; ++r) {
-          Doubles sum(at(cols)), gradient(at(cols));
+          Doubles sum(index(cols)), gradient(index(cols));
           for (std::int64_t c = 0; c < cols; ++c) {
             const std::int64_t i = r * cols + c;
-            sum[at(c)] = x[at(i)] + (product[at(i)] + bias[at(c)]) * mask.factor(r, c);
-            gradient[at(c)] = dy[at(i)];
+            sum[index(c)] = x[index(i)] + (product[index(i)] + bias[index(c)]) * mask.factor(r, c);
+            gradient[index(c)] = dy[index(i)];
           }
           const Normalised n = normalise(sum, kEpsilon);
           const Doubles back = norm_gradient(n, gradient, gamma);
           for (std::int64_t c = 0; c < cols; ++c) {
-            y.push_back(n.values[at(c)] * gamma[at(c)] + beta[at(c)]);
-            dsum.push_back(back[at(c)] + before[at(r * cols + c)]);
-            dproduct.push_back(back[at(c)] * mask.factor(r, c));
-            dgamma[at(c)] += gradient[at(c)] * n.values[at(c)];
-            dbeta[at(c)] += gradient[at(c)];
-            dbias[at(c)] += dproduct.back();
+            y.push_back(n.values[index(c)] * gamma[index(c)] + beta[index(c)]);
+            dsum.push_back(back[index(c)] + before[index(r * cols + c)]);
+            dproduct.push_back(back[index(c)] * mask.factor(r, c));
+            dgamma[index(c)] += gradient[index(c)] * n.values[index(c)];
+            dbeta[index(c)] += gradient[index(c)];
+            dbias[index(c)] += dproduct.back();
           }
         }
 
@@ -169,7 +168,7 @@ TEST_P(RowKernel, ResidualNorm) {
         EXPECT_TRUE(y_.intact() && mean_.intact() && rstd_.intact() && sum_.intact() &&
                     row_.intact());
 
-        const Doubles zero(at(cols));
+        const Doubles zero(index(cols));
         Guarded dy_(type, dy), dsum_(type, before), dproduct_(type, rows * cols),
             dgamma_(f32, zero), dbeta_(f32, zero), dbias_(f32, zero), scratch_(f32, 2 * cols);
         k.residual_norm_backward({.rows = rows,
@@ -218,27 +217,28 @@ TEST_P(RowKernel, Embed) {
       const Doubles dy = random_values(rows * cols, 7, 1, type);
       const std::vector<std::int32_t> ids = {3, 0, 8, 3, 5};
 
-      Doubles y, dsum, dgamma(at(cols)), dbeta(at(cols)), dtype(at(cols));
+      Doubles y, dsum, dgamma(index(cols)), dbeta(index(cols)), dtype(index(cols));
       for (std::int64_t r = 0; r < rows; ++r) {
-        Doubles sum(at(cols)), gradient(at(cols));
+        Doubles sum(index(cols)), gradient(index(cols));
         for (std::int64_t c = 0; c < cols; ++c) {
-          sum[at(c)] = (given ? x[at(r * cols + c)] : word[at(ids[at(r)] * cols + c)]) +
-                       position[at(mask.positions[at(r)] * cols + c)] + token_type[at(c)];
-          gradient[at(c)] = dy[at(r * cols + c)] * mask.factor(r, c);
+          sum[index(c)] = (given ? x[index(r * cols + c)] : word[index(ids[index(r)] * cols + c)]) +
+                          position[index(mask.positions[index(r)] * cols + c)] +
+                          token_type[index(c)];
+          gradient[index(c)] = dy[index(r * cols + c)] * mask.factor(r, c);
         }
         const Normalised n = normalise(sum, kEpsilon);
         const Doubles back = norm_gradient(n, gradient, gamma);
         for (std::int64_t c = 0; c < cols; ++c) {
-          y.push_back((n.values[at(c)] * gamma[at(c)] + beta[at(c)]) * mask.factor(r, c));
-          dsum.push_back(back[at(c)]);
-          dgamma[at(c)] += gradient[at(c)] * n.values[at(c)];
-          dbeta[at(c)] += gradient[at(c)];
-          dtype[at(c)] += back[at(c)];
+          y.push_back((n.values[index(c)] * gamma[index(c)] + beta[index(c)]) * mask.factor(r, c));
+          dsum.push_back(back[index(c)]);
+          dgamma[index(c)] += gradient[index(c)] * n.values[index(c)];
+          dbeta[index(c)] += gradient[index(c)];
+          dtype[index(c)] += back[index(c)];
         }
       }
 
       const DType f32 = DType::kFloat32;
-      const Doubles zero(at(cols));
+      const Doubles zero(index(cols));
       Guarded word_(f32, word), x_(type, x), position_(f32, position), type_(f32, token_type),
           gamma_(f32, gamma), beta_(f32, beta), y_(type, rows * cols), mean_(f32, rows),
           rstd_(f32, rows), row_(f32, cols), dy_(type, dy), dsum_(f32, rows * cols),
@@ -284,7 +284,6 @@ TEST_P(RowKernel, Embed) {
   }
 }
 
-double gelu(double z) { return 0.5 * z * std::erfc(-z * std::numbers::sqrt2 / 2); }
 double gelu_slope(double z) {
   return 0.5 * std::erfc(-z * std::numbers::sqrt2 / 2) +
          z * std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi);
@@ -294,10 +293,10 @@ TEST_P(RowKernel, GeluIsExactWithinItsBounds) {
   // Every 1/4096 from −16 to 16, then some far away: |error| ≤ 2e-7 · max(1, |z|) in float32;
   // 1e-4 and the rounding of the result in bfloat16.
   const std::int64_t cols = 131077;
-  Doubles z(at(cols)), ones(at(cols), 1.0);
-  for (std::int64_t c = 0; c < cols; ++c) z[at(c)] = static_cast<double>(c - 65536) / 4096;
-  z[at(cols - 1)] = 1000;
-  z[at(cols - 2)] = -1000;
+  Doubles z(index(cols)), ones(index(cols), 1.0);
+  for (std::int64_t c = 0; c < cols; ++c) z[index(c)] = static_cast<double>(c - 65536) / 4096;
+  z[index(cols - 1)] = 1000;
+  z[index(cols - 2)] = -1000;
   Guarded pre(DType::kFloat32, z), dout(DType::kFloat32, ones), out(type, cols), again(type, cols),
       dpre(type, cols);
   k.gelu_forward({.rows = 1,
@@ -343,7 +342,7 @@ TEST_P(RowKernel, GeluWithBiasStridesAndSums) {
     const DType f32 = DType::kFloat32;
     Guarded product_(product_type, product), dout_(product_type, dout), bias_(f32, bias),
         out(type, rows * cols), pre(type, rows * cols), dpre(type, rows * cols),
-        dbias(f32, Doubles(at(cols), 1.0));
+        dbias(f32, Doubles(index(cols), 1.0));
     k.gelu_forward({.rows = rows,
                     .cols = cols,
                     .product = product_.data(),
@@ -368,14 +367,14 @@ TEST_P(RowKernel, GeluWithBiasStridesAndSums) {
                      .dpre = dpre.data(),
                      .dpre_stride = cols,
                      .dbias = dbias.floats()});
-    Doubles value, before, gradient, sums(at(cols), 1.0);
+    Doubles value, before, gradient, sums(index(cols), 1.0);
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t c = 0; c < cols; ++c) {
-        const double z = product[at(r * stride + c)] + bias[at(c)];
+        const double z = product[index(r * stride + c)] + bias[index(c)];
         before.push_back(z);
         value.push_back(gelu(z));
-        gradient.push_back(dout[at(r * stride + c)] * gelu_slope(z));
-        sums[at(c)] += gradient.back();
+        gradient.push_back(dout[index(r * stride + c)] * gelu_slope(z));
+        sums[index(c)] += gradient.back();
       }
     }
     EXPECT_LE(relative_error(pre.values(), before), tolerance(type));

@@ -177,6 +177,7 @@ Norm CudaBackend::norm_of(View y, const Parameter& weight, const Parameter& bias
 void CudaBackend::add_norm_gradients(const float* partial, std::int64_t rows, std::int64_t width,
                                      const Parameter& weight, const Parameter& bias,
                                      const Parameter& third) {
+  if (rows == 0) return;  // nothing to add, and no partial sums
   const std::int64_t pieces = (rows + kNormPieceRows - 1) / kNormPieceRows;
   std::int64_t which = 0;
   for (const Parameter* parameter : {&weight, &bias, &third}) {
