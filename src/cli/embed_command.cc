@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -10,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "data/anchor.h"
+#include "data/splits.h"
 #include "formats/model_directory.h"
 #include "formats/npy.h"
 #include "inference/embed_stream.h"
@@ -46,6 +49,8 @@ std::string records_text(std::size_t count) {
 
 void run(const EmbedCommandOptions& options, Communicator& communicator) {
   refuse_to_overwrite_input(options.data, options.out);
+  std::vector<std::string> splits;
+  if (!options.split.empty()) splits = parse_splits(options.split, "--split");
   if (options.data == "-" && communicator.size() > 1) {
     throw UserError("standard input reaches one process only, and {} read DATA\nGive a file.",
                     communicator.size());
@@ -66,7 +71,7 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
   std::optional<EmbeddingWriter> writer;
   if (communicator.rank() == 0) writer.emplace(options.out, columns);
   const EmbedStreamResult result = embed_stream(
-      embedder, reader, {canonical_split(options.split)},
+      embedder, reader, {splits},
       [&](const Record& record, const Placement& placement, std::span<const float> vector) {
         writer->append(record, placement, vector);
       },
@@ -113,7 +118,8 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
   command.add_option("--dtype", options->dtype, "Numbers of X.npy: float16 halves the file")
       ->check(CLI::IsMember({"float32", "float16"}))
       ->capture_default_str();
-  command.add_option("--split", options->split, "Only records of this split; default: all");
+  command.add_option("--split", options->split,
+                     "Only records of this split, or of several joined with +; default: all");
   add_anchor_option(command, options->anchor);
   add_pooling_option(command, options->pooling);
   add_marker_code_option(command, options->marker_code);

@@ -86,6 +86,7 @@ EmbedStreamResult embed_stream(
     Communicator& communicator) {
   const SequenceCoder& coder = embedder.description().coder;
   EmbedStreamResult result;
+  std::set<std::string> missing_splits(options.splits.begin(), options.splits.end());
   std::set<std::string> other_splits;
   std::int64_t read = 0;
   Progress progress("Embedding", "barcodes", 0);
@@ -98,7 +99,9 @@ EmbedStreamResult embed_stream(
     records.clear();
     Record record;
     while (static_cast<std::int64_t>(records.size()) < chunk && (more = reader.next(record))) {
-      if (!options.split.empty() && record.split != options.split) {
+      missing_splits.erase(record.split);
+      if (!options.splits.empty() &&
+          std::ranges::find(options.splits, record.split) == options.splits.end()) {
         if (other_splits.size() < kSplitsRemembered) other_splits.insert(record.split);
         continue;
       }
@@ -138,13 +141,16 @@ EmbedStreamResult embed_stream(
   progress.update(read);
   progress.finish();
 
-  if (read == 0) {
+  if (!missing_splits.empty()) {
+    for (const std::string& split : options.splits)
+      if (!missing_splits.contains(split)) other_splits.insert(split);
     other_splits.erase("");
-    throw UserError("No record is of the split \"{}\"\nSplits of this file: {}", options.split,
+    throw UserError("No record is of the split \"{}\"\nSplits of this file: {}",
+                    *missing_splits.begin(),
                     other_splits.empty() ? "none (it has no column \"split\")"
                                          : fmt::format("{}", fmt::join(other_splits, ", ")));
   }
-  if (result.embedded == 0 && communicator.rank() == 0)
+  if (!result.skips.empty() && result.embedded == 0 && communicator.rank() == 0)
     throw UserError("None of the {} records could be embedded: the first, \"{}\", has {}", read,
                     result.skips.front().id, result.skips.front().reason);
   const auto& unreadable = reader.report().skips;

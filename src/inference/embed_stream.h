@@ -15,8 +15,8 @@
 namespace barcodemae {
 
 struct EmbedStreamOptions {
-  std::string split;           ///< only records of this split; empty: all
-  std::int64_t chunk = 16384;  ///< records in memory at a time; no influence on results
+  std::vector<std::string> splits;  ///< only records of these, each of which has some; none: all
+  std::int64_t chunk = 16384;       ///< records in memory at a time; no influence on results
   /// … or so many for each process of the job, if that is more.
   std::int64_t chunk_per_process = 256;
 };
@@ -29,7 +29,7 @@ struct EmbedStreamResult {
 
 /// Reads records, embeds them and hands them out in input order, with where they lie in the marker
 /// (meaningful for anchored models). Shows progress. Throws UserError as the reader does, and when
-/// no record of the split is there (naming the splits that are) or none could be embedded.
+/// no record of one of the splits is there (naming the splits that are) or none could be embedded.
 /// Collective: every process reads the whole file and embeds its share of each chunk; `use` is
 /// called, and the result meaningful, at rank 0 alone.
 EmbedStreamResult embed_stream(

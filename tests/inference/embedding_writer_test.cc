@@ -94,7 +94,7 @@ TEST_F(EmbedStream, WritesVectorsLabelsAndSkippedRecords) {
 
 TEST_F(EmbedStream, ChunksDoNotShowAndTextKeepsEveryBit) {
   embed("whole.npy", {});
-  embed("chunks.npy", {"", 2});
+  embed("chunks.npy", {{}, 2});
   EXPECT_EQ(read("whole.npy"), read("chunks.npy"));
   EXPECT_EQ(read("whole.tsv"), read("chunks.tsv"));
 
@@ -116,13 +116,18 @@ TEST_F(EmbedStream, ChunksDoNotShowAndTextKeepsEveryBit) {
   }
 }
 
-TEST_F(EmbedStream, OneSplitOnly) {
-  EXPECT_EQ(embed("x.npy", {"test"}).embedded, 1);
-  try {
-    embed("y.npy", {"tset"});
-    FAIL() << "an unknown split was accepted";
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("Splits of this file: test, train"));
+TEST_F(EmbedStream, OnlySplitsThatAreThere) {
+  EXPECT_EQ(embed("x.npy", {{"test", "train"}}).embedded, 3);
+  EXPECT_EQ(embed("x.npy", {{"test"}}).embedded, 1);
+  for (const std::vector<std::string>& splits :
+       {std::vector<std::string>{"tset"}, {"test", "tset"}}) {
+    try {
+      embed("y.npy", {splits});
+      FAIL() << "an unknown split was accepted";
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("No record is of the split \"tset\""));
+      EXPECT_THAT(error.what(), HasSubstr("Splits of this file: test, train"));
+    }
   }
   // Nothing half-written: neither y.npy nor a temporary file.
   EXPECT_THAT(files(), ElementsAre("x.npy", "x.skipped.tsv", "x.tsv"));
