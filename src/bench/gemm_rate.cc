@@ -3,7 +3,6 @@
 
 #include <omp.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <dnnl.hpp>

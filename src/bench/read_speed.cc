@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "bench/read_speed.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>

@@ -13,7 +13,7 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::size_t kRecordsPerCall = 1024;  // records per call
+constexpr std::size_t kRecordsPerCall = 1024;
 
 /// Calls body(block, batch) for the records in fixed blocks, in parallel.
 template <typename Body>

@@ -20,7 +20,7 @@
 namespace barcodemae {
 namespace {
 
-constexpr std::int64_t kTokenisedTogether = 256;  // records tokenised by one thread at a time
+constexpr std::int64_t kTokenisedTogether = 256;  // records, by one thread
 // A forward pass on a GPU needs more rows to occupy it than one on a CPU.
 constexpr std::int64_t kBatchTokens = 4096, kGpuBatchTokens = 65536;
 
