@@ -22,9 +22,11 @@ struct LayoutStep {
   std::uint32_t epoch;  ///< from 1
 };
 
-/// Where `vertex` goes: into `moved` [stride]. For each of its edges whose turn it is: twice
-/// towards the other end, for umap-learn takes every edge from both ends and moves both, then away
-/// from some random vertices. Moves follow one another; the other vertices stand still meanwhile.
-void move_vertex(const LayoutStep& step, std::int64_t vertex, float* moved);
+/// Where `vertex` goes: into `moved` [stride]. For each of its edges whose turn it is: towards the
+/// other end, away from some random vertices, and towards the other end again, for umap-learn takes
+/// an edge from either end. Each time both ends move, though for this vertex's sake only: the other
+/// vertices stand still, and have their own turns. (Without that the layout of many small groups is
+/// another one: docs/results.md, "BINs brought back".) `scratch` is [stride].
+void move_vertex(const LayoutStep& step, std::int64_t vertex, float* moved, float* scratch);
 
 }  // namespace barcodemae

@@ -63,6 +63,7 @@ void optimise(Matrix& layout, const WeightedGraph& graph, int epochs, const Umap
 
   const std::int64_t most_of_a_round = (vertices + kRounds - 1) / kRounds;
   std::vector<float> moved(static_cast<std::size_t>(most_of_a_round * stride));
+  std::vector<float> scratch(static_cast<std::size_t>(thread_count() * stride));
   LayoutStep step{positions.data(),
                   vertices,
                   stride,
@@ -81,12 +82,14 @@ void optimise(Matrix& layout, const WeightedGraph& graph, int epochs, const Umap
     step.learning_rate = 1 - static_cast<float>(epoch - 1) / static_cast<float>(epochs);
     for (std::int64_t round = 0; round < std::min(kRounds, vertices); ++round) {
       const std::int64_t count = (vertices - round + kRounds - 1) / kRounds;
-      parallel_for((count + kMovedVertices - 1) / kMovedVertices, [&](std::int64_t piece, int) {
-        const std::int64_t last = std::min(count, (piece + 1) * kMovedVertices);
-        for (std::int64_t i = piece * kMovedVertices; i < last; ++i) {
-          move_vertex(step, round + i * kRounds, moved.data() + i * stride);
-        }
-      });
+      parallel_for((count + kMovedVertices - 1) / kMovedVertices,
+                   [&](std::int64_t piece, int thread) {
+                     const std::int64_t last = std::min(count, (piece + 1) * kMovedVertices);
+                     for (std::int64_t i = piece * kMovedVertices; i < last; ++i) {
+                       move_vertex(step, round + i * kRounds, moved.data() + i * stride,
+                                   scratch.data() + thread * stride);
+                     }
+                   });
       for (std::int64_t i = 0; i < count; ++i) {
         std::copy_n(moved.data() + i * stride, stride,
                     positions.data() + (round + i * kRounds) * stride);

@@ -30,6 +30,9 @@ UmapCurve fit_umap_curve(double min_dist, double spread);
 /// How many epochs the layout of so many points takes.
 int umap_epochs(std::int64_t points, const UmapOptions& options);
 
+/// Raised whenever the same options come to give another layout, for whoever keeps results.
+inline constexpr int kUmapRevision = 2;
+
 /// [points × components] by cosine distance. The same bits for any number of threads. Fewer points
 /// than neighbours: all others are neighbours. Shows progress.
 Matrix umap(const RowSource& points, const UmapOptions& options);

@@ -24,15 +24,17 @@ constexpr std::int64_t kComparedClusters = 64;
 /// in that order, so that the lowest of several slots is the lowest cluster.
 class Clusters {
  public:
-  explicit Clusters(const Matrix& points)
+  explicit Clusters(const RowSource& points)
       : dimensions_(points.cols), slot_(static_cast<std::size_t>(points.rows)) {
     std::iota(slot_.begin(), slot_.end(), 0);
     cluster_.assign(slot_.begin(), slot_.end());
     resize(points.rows);
+    std::vector<float> row(static_cast<std::size_t>(dimensions_));
     for (std::int64_t point = 0; point < points.rows; ++point) {
-      const auto row = points.row(point);
-      for (std::int64_t d = 0; d < dimensions_; ++d)
+      points.fill(point, row);
+      for (std::int64_t d = 0; d < dimensions_; ++d) {
         at(point, d) = row[static_cast<std::size_t>(d)];
+      }
       size(point) = 1;
     }
     living_ = points.rows;
@@ -42,7 +44,8 @@ class Clusters {
     std::int64_t cluster = kNone;
     double cost = 0;
   };
-  Nearest nearest(std::int64_t cluster) {
+  /// The one that is cheapest to merge with; kNone if none costs less than `below`.
+  Nearest nearest(std::int64_t cluster, double below) {
     const std::int64_t slot = slot_of(cluster);
     centroid_.resize(static_cast<std::size_t>(dimensions_));
     for (std::int64_t d = 0; d < dimensions_; ++d) {
@@ -54,14 +57,14 @@ class Clusters {
     parallel_for(static_cast<std::int64_t>(found_.size()), [&](std::int64_t piece, int) {
       found_[static_cast<std::size_t>(piece)] = cheapest_merge(
           centroid_.data(), own_size, centroids_.data(), sizes_.data(), dimensions_,
-          piece * kComparedClusters, std::min(groups, (piece + 1) * kComparedClusters));
+          piece * kComparedClusters, std::min(groups, (piece + 1) * kComparedClusters), below);
     });
     size(slot) = own_size;
     WardNeighbour best = found_.front();
     for (const WardNeighbour& found : found_) {
       if (found.cost < best.cost) best = found;
     }
-    BARCODEMAE_CHECK(best.slot >= 0, "no neighbour of cluster {}", cluster);
+    if (best.slot < 0) return {};
     return {cluster_[static_cast<std::size_t>(best.slot)], best.cost};
   }
 
@@ -159,7 +162,7 @@ std::vector<Merge> ordered_linkage(std::vector<Merge> merges) {
 
 }  // namespace
 
-std::vector<Merge> ward_linkage(const Matrix& points, const std::string& title) {
+std::vector<Merge> ward_linkage(const RowSource& points, const std::string& title) {
   std::vector<Merge> merges;
   if (points.rows < 2) return merges;
   const auto needed = static_cast<std::size_t>(points.rows - 1);
@@ -182,11 +185,12 @@ std::vector<Merge> ward_linkage(const Matrix& points, const std::string& title) 
       chain.push_back({lowest, std::numeric_limits<double>::infinity()});
     }
     const Link top = chain.back();
-    const Clusters::Nearest nearest = clusters.nearest(top.cluster);
-    if (nearest.cost < top.cost) {
+    const Clusters::Nearest nearest = clusters.nearest(top.cluster, top.cost);
+    if (nearest.cluster != kNone) {
       chain.push_back({nearest.cluster, nearest.cost});
       continue;
     }
+    BARCODEMAE_CHECK(chain.size() > 1, "no neighbour of cluster {}", top.cluster);
     const std::int64_t before = chain[chain.size() - 2].cluster;
     const double size = clusters.merge(top.cluster, before);
     gone[static_cast<std::size_t>(std::max(top.cluster, before))] = true;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "formats/npy.h"
+#include "analysis/nearest.h"
 
 namespace barcodemae {
 
@@ -23,10 +23,10 @@ struct Merge {
 /// All n − 1 merges by ascending height, as scipy.cluster.hierarchy.ward orders and numbers them
 /// (Ward, "Hierarchical grouping to optimize an objective function", JASA 1963), by chains of
 /// nearest neighbours among centroids (Murtagh, "A survey of recent advances in hierarchical
-/// clustering algorithms", 1983). Time is quadratic, memory linear in the points. Of equally near
-/// clusters the one with the lowest point is taken. The numbers must be finite. Shows progress
-/// under `title` unless it is empty.
-std::vector<Merge> ward_linkage(const Matrix& points, const std::string& title = {});
+/// clustering algorithms", 1983). Time is at most quadratic, memory linear in the points. Of
+/// equally near clusters the one with the lowest point is taken. The numbers must be finite. Shows
+/// progress under `title` unless it is empty.
+std::vector<Merge> ward_linkage(const RowSource& points, const std::string& title = {});
 
 /// The partition when `clusters` are left (1 … points): the number of each point's cluster, in
 /// order of their first points.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <span>
 
 #include "analysis/kmer_counts.h"
@@ -48,7 +47,9 @@ void plan_clusters(ClusteringResult& result, const std::vector<std::int32_t>& la
 /// Says what memory clustering `columns` columns takes, `vectors` bytes of them being still to be
 /// made, and refuses what does not fit.
 void check_memory(const ClusteringResult& result, std::int64_t columns, double vectors,
-                  Communicator& communicator) {
+                  Communicator& communicator,
+                  const std::string& hint =
+                      "Take fewer records (--splits), or fewer --components or --neighbours.") {
   const ClusteringOptions& options = result.options;
   const double umap = options.reduce ? umap_memory_bytes(result.records, columns, options.umap) : 0;
   const double ward =
@@ -60,34 +61,26 @@ void check_memory(const ClusteringResult& result, std::int64_t columns, double v
       fmt::format("{} for {} records = vectors {}, then the larger of UMAP {} and Ward {}",
                   format_bytes(needed), format_count(result.records), format_bytes(vectors),
                   format_bytes(umap), format_bytes(ward));
-  require_memory("Clustering", account, needed, free,
-                 "Take fewer records (--splits), or fewer --components or --neighbours.");
+  require_memory("Clustering", account, needed, free, hint);
 }
 
-/// `vectors` is there when `rows` are those of a matrix.
-ClusteringRow clustered(const std::string& name, const RowSource& rows, const Matrix* vectors,
+ClusteringRow clustered(const std::string& name, const RowSource& rows,
                         const std::vector<std::int32_t>& labels, const ClusteringResult& result) {
   ClusteringRow row;
   row.name = name;
   log_info("Clustering: {}", name);
   auto start = std::chrono::steady_clock::now();
-  std::optional<Matrix> reduced;
+  Matrix reduced;
   if (result.options.reduce) {
     reduced = umap(rows, result.options.umap);
-    vectors = &*reduced;
     row.umap_seconds = seconds_since(start);
   }
   start = std::chrono::steady_clock::now();
-  const std::vector<std::int32_t> clusters =
-      cut_linkage(ward_linkage(*vectors, "Ward"), result.clusters);
+  const std::vector<std::int32_t> clusters = cut_linkage(
+      ward_linkage(result.options.reduce ? RowSource::of(reduced) : rows, "Ward"), result.clusters);
   row.ward_seconds = seconds_since(start);
   row.scores = score_clustering(labels, clusters);
   return row;
-}
-
-ClusteringRow clustered(const std::string& name, const Matrix& vectors,
-                        const std::vector<std::int32_t>& labels, const ClusteringResult& result) {
-  return clustered(name, RowSource::of(vectors), &vectors, labels, result);
 }
 
 }  // namespace
@@ -108,20 +101,23 @@ ClusteringResult evaluate_clustering(const std::filesystem::path& model,
   const std::int64_t width = evaluation.description().embedding_width();
   check_memory(result, width, static_cast<double>(records.size() * width) * sizeof(float),
                communicator);
-  const bool count_kmers = options.baselines && options.reduce;
-  if (count_kmers) check_memory(result, kBaselineColumns, 0, communicator);
+  if (options.baselines) {
+    check_memory(result, kBaselineColumns, 0, communicator,
+                 "6-mer counts need it: leave them out (--no-baselines).");
+  }
 
   const auto add_encoder = [&](FrozenEncoder encoder) {
     const Matrix vectors = encoder.embed(records);
     if (communicator.rank() != 0) return;
-    result.rows.push_back(clustered(encoder.name(), vectors, records.labels, result));
+    result.rows.push_back(
+        clustered(encoder.name(), RowSource::of(vectors), records.labels, result));
   };
   add_encoder(evaluation.trained());
   if (!options.baselines) return result;
   add_encoder(evaluation.untrained(options.umap.seed));
-  if (count_kmers && communicator.rank() == 0) {
+  if (communicator.rank() == 0) {
     result.rows.push_back(clustered(
-        "6-mer counts", kmer_count_rows(evaluation.data(), records.records, kBaselineKmer), nullptr,
+        "6-mer counts", kmer_count_rows(evaluation.data(), records.records, kBaselineKmer),
         records.labels, result));
   }
   return result;
@@ -134,17 +130,8 @@ ClusteringResult cluster_vectors(const std::string& name, const RowSource& rows,
   result.options = options;
   result.source = source;
   plan_clusters(result, labels);
-  const double bytes =
-      options.reduce ? 0 : static_cast<double>(rows.rows * rows.cols) * sizeof(float);
-  check_memory(result, rows.cols, bytes, communicator);
-  if (options.reduce) {
-    result.rows.push_back(clustered(name, rows, nullptr, labels, result));
-    return result;
-  }
-  Matrix vectors{rows.rows, rows.cols,
-                 std::vector<float>(static_cast<std::size_t>(rows.rows * rows.cols))};
-  rows.fill(0, vectors.values);
-  result.rows.push_back(clustered(name, vectors, labels, result));
+  check_memory(result, rows.cols, 0, communicator);
+  result.rows.push_back(clustered(name, rows, labels, result));
   return result;
 }
 
@@ -166,8 +153,8 @@ ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const Clusteri
   plan_clusters(result, embeddings.labels);
   check_memory(result, embeddings.vectors.cols, 0, communicator);
   if (communicator.rank() != 0) return result;
-  result.rows.push_back(
-      clustered(files.vectors.stem().string(), embeddings.vectors, embeddings.labels, result));
+  result.rows.push_back(clustered(files.vectors.stem().string(), RowSource::of(embeddings.vectors),
+                                  embeddings.labels, result));
   return result;
 }
 

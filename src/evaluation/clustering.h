@@ -31,7 +31,7 @@ struct ClusteringOptions {
   std::int64_t clusters = 0;  ///< 0: as many as there are labels
   bool reduce = true;         ///< by UMAP; else Ward takes the vectors as they are
   UmapOptions umap;           ///< its seed is that of the random-initialised encoder too
-  bool baselines = true;      ///< add random encoder and, when reducing, 6-mer counts
+  bool baselines = true;      ///< add random encoder and 6-mer counts
   FeatureOptions features;
 };
 

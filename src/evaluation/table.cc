@@ -196,8 +196,9 @@ class TableMaker {
 
   std::string umap_identity() const {
     const UmapOptions& umap = options_.umap;
-    return fmt::format("umap {} {} {} {} {} {} {}", umap.components, umap.neighbours, umap.min_dist,
-                       umap.spread, umap.epochs, umap.negative_samples, umap.seed);
+    return fmt::format("umap/{} {} {} {} {} {} {} {}", kUmapRevision, umap.components,
+                       umap.neighbours, umap.min_dist, umap.spread, umap.epochs,
+                       umap.negative_samples, umap.seed);
   }
 
   std::optional<ClusteringCell> clustered(bool reduce) {
@@ -230,10 +231,8 @@ class TableMaker {
   }
 
   std::string map_options() const {
-    UmapOptions plane = options_.umap;
-    return fmt::format("map by {} of {} points of {}, neighbours {} min_dist {} epochs {} seed {}",
-                       to_string(options_.map_rank), options_.map_points, both(), plane.neighbours,
-                       plane.min_dist, plane.epochs, plane.seed);
+    return fmt::format("map by {} of {} points of {}, {}", to_string(options_.map_rank),
+                       options_.map_points, both(), umap_identity());
   }
 
   std::optional<MapCell> mapped() {

@@ -33,7 +33,7 @@ TEST(Ward, MakesTheTreeOfScipy) {
   const Matrix points = clustering_points();
   for (const int threads : {1, 3}) {
     set_thread_count(threads);
-    const std::vector<Merge> linkage = ward_linkage(points);
+    const std::vector<Merge> linkage = ward_linkage(RowSource::of(points));
     ASSERT_EQ(linkage.size(), heights.size());
     for (std::size_t row = 0; row < linkage.size(); ++row) {
       EXPECT_NEAR(linkage[row].height, heights[row], 1e-9 * heights[row]) << "row " << row;
@@ -51,7 +51,7 @@ TEST(Ward, MakesTheTreeOfScipy) {
 TEST(Ward, SettlesTiesByTheLowestPoint) {
   // A row of points at equal distances, two of them twice.
   const Matrix points{7, 1, {0, 1, 2, 3, 4, 2, 4}};
-  const std::vector<Merge> linkage = ward_linkage(points);
+  const std::vector<Merge> linkage = ward_linkage(RowSource::of(points));
   EXPECT_EQ(linkage[0].height, 0);
   EXPECT_EQ(linkage[1].height, 0);
   EXPECT_EQ(linkage[2].height, 1);
@@ -61,9 +61,10 @@ TEST(Ward, SettlesTiesByTheLowestPoint) {
 }
 
 TEST(Ward, TakesOneAndTwoPoints) {
-  EXPECT_TRUE(ward_linkage(Matrix{1, 2, {3, 4}}).empty());
-  EXPECT_THAT(cut_linkage(ward_linkage(Matrix{1, 2, {3, 4}}), 1), ElementsAre(0));
-  const std::vector<Merge> linkage = ward_linkage(Matrix{2, 2, {0, 0, 3, 4}});
+  const Matrix one{1, 2, {3, 4}}, two{2, 2, {0, 0, 3, 4}};
+  EXPECT_TRUE(ward_linkage(RowSource::of(one)).empty());
+  EXPECT_THAT(cut_linkage(ward_linkage(RowSource::of(one)), 1), ElementsAre(0));
+  const std::vector<Merge> linkage = ward_linkage(RowSource::of(two));
   ASSERT_EQ(linkage.size(), 1u);
   EXPECT_EQ(linkage[0].height, 5);
 }

@@ -117,6 +117,7 @@ TEST_F(ImportCommand, ModelsOfBytePairsAreEvaluated) {
   EXPECT_EQ(clusters["clusters"], 3);
   EXPECT_EQ(clusters["rows"][0]["ami"], clusters_of_files["rows"][0]["ami"]);
   EXPECT_GT(clusters["rows"][0]["ami"].get<double>(), 0.1);
+  EXPECT_EQ(clusters["rows"].size(), 3u) << "model, random encoder, 6-mer counts";
 }
 
 TEST_F(ImportCommand, PretrainingOnBytePairs) {
