@@ -20,6 +20,32 @@ constexpr std::int64_t kNone = -1;
 /// Groups of slots that are searched as one piece.
 constexpr std::int64_t kComparedClusters = 64;
 
+/// The dimensions in order of falling variance, so that a sum of squares soon shows how large it
+/// is.
+std::vector<std::size_t> widest_first(const RowSource& points) {
+  const auto dimensions = static_cast<std::size_t>(points.cols);
+  std::vector<float> first(dimensions), row(dimensions);
+  std::vector<double> sum(dimensions), square(dimensions);
+  points.fill(0, first);
+  for (std::int64_t point = 0; point < points.rows; ++point) {
+    points.fill(point, row);
+    for (std::size_t d = 0; d < dimensions; ++d) {
+      const double value = double{row[d]} - first[d];
+      sum[d] += value;
+      square[d] += value * value;
+    }
+  }
+  std::vector<double> variance;
+  for (std::size_t d = 0; d < dimensions; ++d) {
+    variance.push_back(square[d] - sum[d] * sum[d] / static_cast<double>(points.rows));
+  }
+  std::vector<std::size_t> order(dimensions);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return variance[a] > variance[b]; });
+  return order;
+}
+
 /// The clusters that are still there. A cluster goes by its lowest point; slots hold the clusters
 /// in that order, so that the lowest of several slots is the lowest cluster.
 class Clusters {
@@ -29,11 +55,12 @@ class Clusters {
     std::iota(slot_.begin(), slot_.end(), 0);
     cluster_.assign(slot_.begin(), slot_.end());
     resize(points.rows);
-    std::vector<float> row(static_cast<std::size_t>(dimensions_));
+    const std::vector<std::size_t> order = widest_first(points);
+    std::vector<float> row(order.size());
     for (std::int64_t point = 0; point < points.rows; ++point) {
       points.fill(point, row);
       for (std::int64_t d = 0; d < dimensions_; ++d) {
-        at(point, d) = row[static_cast<std::size_t>(d)];
+        at(point, d) = row[order[static_cast<std::size_t>(d)]];
       }
       size(point) = 1;
     }
