@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: MIT
 // How long a job's processes take to add up a gradient, alone and beside nothing else:
 //   mpirun -n N bench_communication [MILLIONS OF PARAMETERS]...
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
 #include "base/error.h"
+#include "base/median.h"
+#include "base/stopwatch.h"
 #include "communication/collectives.h"
 #include "communication/launch.h"
 #include "train/gradient_sum.h"
 
 namespace barcodemae {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 // Median of some repeats of body(), by rank 0's clock.
 template <typename Body>
@@ -30,8 +27,7 @@ double median_seconds(Communicator& communicator, const Body& body) {
     body();
     times.push_back(seconds_since(began));
   }
-  std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
-  return times[kRepeats / 2];
+  return median(times);
 }
 
 void run(int argc, char** argv) {

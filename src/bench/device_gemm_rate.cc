@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/median.h"
 #include "base/random.h"
 #include "bench/gemm_rate.h"
-#include "bench/median.h"
 #include "tensor/parameters.h"
 
 namespace barcodemae {

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <dnnl.hpp>
 
+#include "base/median.h"
 #include "base/threads.h"
-#include "bench/median.h"
 
 namespace barcodemae {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "bench/median.h"
+#include "base/median.h"
 #include "bench/scratch_file.h"
 #include "train/batch_source.h"
 #include "train/training_data.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/median.h"
+#include "base/median.h"
 #include "bench/scratch_file.h"
 #include "sequence/reader.h"
 

@@ -86,8 +86,7 @@ EmbedStreamResult embed_stream(
     Communicator& communicator) {
   const SequenceCoder& coder = embedder.description().coder;
   EmbedStreamResult result;
-  std::set<std::string> missing_splits(options.splits.begin(), options.splits.end());
-  std::set<std::string> other_splits;
+  std::set<std::string> splits_of_file;
   std::int64_t read = 0;
   Progress progress("Embedding", "barcodes", 0);
   const FileShare file_share(reader);
@@ -99,12 +98,10 @@ EmbedStreamResult embed_stream(
     records.clear();
     Record record;
     while (static_cast<std::int64_t>(records.size()) < chunk && (more = reader.next(record))) {
-      missing_splits.erase(record.split);
-      if (!options.splits.empty() &&
-          std::ranges::find(options.splits, record.split) == options.splits.end()) {
-        if (other_splits.size() < kSplitsRemembered) other_splits.insert(record.split);
-        continue;
-      }
+      const bool wanted = options.splits.empty() ||
+                          std::ranges::find(options.splits, record.split) != options.splits.end();
+      if (wanted || splits_of_file.size() < kSplitsRemembered) splits_of_file.insert(record.split);
+      if (!wanted) continue;
       records.push_back(std::move(record));
     }
     const Share share = share_of(static_cast<std::int64_t>(records.size()), communicator);
@@ -141,14 +138,13 @@ EmbedStreamResult embed_stream(
   progress.update(read);
   progress.finish();
 
-  if (!missing_splits.empty()) {
-    for (const std::string& split : options.splits)
-      if (!missing_splits.contains(split)) other_splits.insert(split);
-    other_splits.erase("");
-    throw UserError("No record is of the split \"{}\"\nSplits of this file: {}",
-                    *missing_splits.begin(),
-                    other_splits.empty() ? "none (it has no column \"split\")"
-                                         : fmt::format("{}", fmt::join(other_splits, ", ")));
+  const auto missing = std::ranges::find_if(
+      options.splits, [&](const std::string& split) { return !splits_of_file.contains(split); });
+  if (missing != options.splits.end()) {
+    splits_of_file.erase("");
+    throw UserError("No record is of the split \"{}\"\nSplits of this file: {}", *missing,
+                    splits_of_file.empty() ? "none (it has no column \"split\")"
+                                           : fmt::format("{}", fmt::join(splits_of_file, ", ")));
   }
   if (!result.skips.empty() && result.embedded == 0 && communicator.rank() == 0)
     throw UserError("None of the {} records could be embedded: the first, \"{}\", has {}", read,

@@ -14,7 +14,6 @@ namespace barcodemae {
 namespace {
 
 constexpr const char* kWords = "embeddings.word_embeddings.weight";
-constexpr const char* kMaskVector = "decoder.mask_vector";
 constexpr const char* kDecoder = "decoder.bert.";
 constexpr const char* kDecoderHead = "decoder.classifier.";
 
@@ -165,7 +164,7 @@ std::string ForeignModel::name_in_file(const std::string& name) const {
     plain = encoder_prefix_ + name;
   } else if (name.starts_with("projection.")) {
     plain = "projection_layer." + name.substr(std::string_view("projection.").size());
-  } else if (name == kMaskVector) {
+  } else if (name == kMaskVectorName) {
     plain = std::string(kDecoder) + kWords;
   } else if (name.starts_with("head.")) {
     plain = head_prefix_ + name.substr(std::string_view("head.").size());
@@ -199,7 +198,7 @@ void ForeignModel::check_tensors() {
     const std::string file_name = name_in_file(name);
     used.insert(file_name);
     const std::vector<std::int64_t>& shape = facts_.tensors->shapes().at(file_name);
-    const bool table = name == kMaskVector;  // its first row
+    const bool table = name == kMaskVectorName;  // its first row
     const std::vector<std::int64_t> expected =
         rows == 1 && !table && shape.size() == 1
             ? std::vector{cols}
@@ -229,7 +228,7 @@ void ForeignModel::load(Parameters& parameters) const {
   for (const auto& [name, rows, cols, matmul] : parameters.names()) {
     const std::string file_name = name_in_file(name);
     std::vector<float> values = facts_.tensors->floats(file_name);
-    if (name == kMaskVector) values.resize(static_cast<std::size_t>(cols));
+    if (name == kMaskVectorName) values.resize(static_cast<std::size_t>(cols));
     if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
       throw UserError(
           "{}: the tensor \"{}\" holds values that are not finite\n"

@@ -81,14 +81,13 @@ void write_decoder(const fs::path& folder, const ModelDescription& description,
                    std::vector<std::string>& left_out) {
   fs::create_directory(folder);
   TensorList decoder(pretraining, type), wiring(pretraining, type);
-  constexpr const char* kMaskRow = "decoder.mask_vector";
   const std::int64_t words = description.config.vocabulary;
   const std::int64_t width = description.config.decoder.width;
   decoder.add("bert.embeddings.word_embeddings.weight", {words, width},
               [&pretraining, words, width] {
                 std::vector<float> values(static_cast<std::size_t>(words * width));
-                if (pretraining.contains(kMaskRow)) {
-                  const std::vector<float> mask = pretraining.floats(kMaskRow, 1, width);
+                if (pretraining.contains(kMaskVectorName)) {
+                  const std::vector<float> mask = pretraining.floats(kMaskVectorName, 1, width);
                   std::copy(mask.begin(), mask.end(), values.begin());
                 }
                 return values;
@@ -106,7 +105,7 @@ void write_decoder(const fs::path& folder, const ModelDescription& description,
       wiring.add_from_file(*projection, name);
     } else if (name == "head.site_bias") {
       wiring.add_from_file("site_bias", name);
-    } else if (name != kMaskRow) {
+    } else if (name != kMaskVectorName) {
       left_out.push_back(name);
     }
   }

@@ -64,7 +64,7 @@ Initialisation linear_default(int width_in) {
 /// Index of the mask vector; −1: none. The control's decoder gets a row of each token.
 int declare_mask_vector(Parameters& parameters, const ModelConfig& config) {
   if (config.objective == ObjectiveKind::kMaskedAutoencoderSeeing) return -1;
-  return parameters.declare({"decoder.mask_vector"}, 1, config.decoder.width, kZeros);
+  return parameters.declare({kMaskVectorName}, 1, config.decoder.width, kZeros);
 }
 
 std::vector<TransformerLayer> declare_layers(Parameters& parameters, const ModelConfig& config) {

@@ -32,9 +32,12 @@ struct LossWeights {
 /// What a loss and an accuracy are of: "masked", or "next_token" of a causal model.
 const char* task_name(const ModelConfig& config);
 
+/// The decoder's input at masked places: a parameter [1 × decoder width].
+inline constexpr const char* kMaskVectorName = "decoder.mask_vector";
+
 /// The encoder's parameters have BertModel's names. The others are what pretraining.safetensors
 /// holds: head.{weight,bias}, head.site_bias; with a decoder, projection.{weight,bias},
-/// decoder.mask_vector, decoder.embeddings.…, decoder.encoder.layer.<n>.….
+/// kMaskVectorName, decoder.embeddings.…, decoder.encoder.layer.<n>.….
 class Objective {
  public:
   virtual ~Objective() = default;
