@@ -39,7 +39,10 @@ if(CMAKE_CUDA_COMPILER)
   # Not by find_package(CUDAToolkit): that of CMake 3.25 fails where there is no nvToolsExt, which
   # CUDA 13 has not. CMake itself links the runtime library, the static one.
   find_path(BARCODEMAE_CUBLASLT_INCLUDE cublasLt.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
-  find_library(BARCODEMAE_CUBLASLT cublasLt HINTS ${CMAKE_CUDA_IMPLICIT_LINK_DIRECTORIES})
+  # The stub is for linking alone: its folder would become the plugin's RPATH.
+  set(cuda_library_folders ${CMAKE_CUDA_IMPLICIT_LINK_DIRECTORIES})
+  list(FILTER cuda_library_folders EXCLUDE REGEX "/stubs/?$")
+  find_library(BARCODEMAE_CUBLASLT cublasLt HINTS ${cuda_library_folders})
   mark_as_advanced(BARCODEMAE_CUBLASLT_INCLUDE BARCODEMAE_CUBLASLT)
   if(BARCODEMAE_CUBLASLT_INCLUDE AND BARCODEMAE_CUBLASLT)
     set(BARCODEMAE_WITH_CUDA ON)

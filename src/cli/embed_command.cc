@@ -83,10 +83,13 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
   if (const std::string summary = reader.report().summary(source); !summary.empty())
     log_info("{}", summary);
   if (anchored) {
-    const std::string text = fmt::format(
-        "{} of {} lie in the marker that is read by; the others were embedded as they are",
-        format_count(result.embedded - result.unexplained),
-        records_text(static_cast<std::size_t>(result.embedded)));
+    const std::string text =
+        result.unexplained == 0
+            ? std::string("All records lie in the model's marker")
+            : fmt::format(
+                  "{} do not lie in the model's marker (anchored: no); they were embedded "
+                  "as they are, and their vectors mean nothing",
+                  records_text(static_cast<std::size_t>(result.unexplained)));
     const auto most = static_cast<double>(result.embedded) * (1 - kAnchorShare);
     static_cast<double>(result.unexplained) > most ? log_warning(text) : log_message(text);
   }
@@ -103,7 +106,7 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
 void add_embed_command(CLI::App& application, Communicator& communicator) {
   CLI::App& command = *application.add_subcommand("embed", "Turn barcodes into vectors by a model");
   auto options = std::make_shared<EmbedCommandOptions>();
-  command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
+  command.add_option("MODEL", options->model, "Model folder, or the name of a shipped model")
       ->required();
   command
       .add_option("DATA", options->data,
@@ -118,7 +121,7 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
   command.add_option("--dtype", options->dtype, "Numbers of X.npy: float16 halves the file")
       ->check(CLI::IsMember({"float32", "float16"}))
       ->capture_default_str();
-  command.add_option("--split", options->split,
+  command.add_option("--split,--splits", options->split,
                      "Only records of this split, or of several joined with +; default: all");
   add_anchor_option(command, options->anchor);
   add_pooling_option(command, options->pooling);

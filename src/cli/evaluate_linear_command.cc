@@ -167,7 +167,7 @@ void add_evaluate_linear_command(CLI::App& evaluate, Communicator& communicator)
   auto options = std::make_shared<LinearCommandOptions>();
   options->rank = "species";
   CLI::App* command = evaluate.add_subcommand(
-      "linear", "A linear classifier on frozen features, beside baselines without an encoder");
+      "linear", "A linear classifier on frozen features, beside baselines that need no training");
   add_options(*command, *options);
   command->footer(
       "Examples:\n"

@@ -52,7 +52,7 @@ void EvaluationOptions::write_results(const Communicator& communicator, const st
 }
 
 void add_model_and_data(CLI::App& command, EvaluationOptions& options) {
-  command.add_option("MODEL", options.model, "Model directory, or the name of a shipped model");
+  command.add_option("MODEL", options.model, "Model folder, or the name of a shipped model");
   command.add_option("DATA", options.data, "Barcodes with a split column (CSV or TSV)");
 }
 

@@ -75,7 +75,7 @@ void add_export_command(CLI::App& application) {
   CLI::App& command = *application.add_subcommand(
       "export", "Copy a model's encoder alone, to share or to ship, or all of it for transformers");
   auto options = std::make_shared<ExportOptions>();
-  command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
+  command.add_option("MODEL", options->model, "Model folder, or the name of a shipped model")
       ->required();
   command.add_option("--out", options->out, "Folder to make")->required()->type_name("DIR");
   command

@@ -265,7 +265,7 @@ void add_info_command(CLI::App& application) {
   CLI::App& command = *application.add_subcommand(
       "info", "Say what this machine offers, what would be used, and what a model is");
   auto options = std::make_shared<InfoOptions>();
-  command.add_option("MODEL", options->model, "Model folder, or the name of a known model");
+  command.add_option("MODEL", options->model, "Model folder, or the name of a shipped model");
   command.add_flag("--json", options->json, "As JSON");
   add_common_options(command);
   command.footer(

@@ -78,7 +78,7 @@ void add_simulate_command(CLI::App& application) {
       "The columns are those of BIOSCAN-5M's metadata: processid, class, ..., genus, species,\n"
       "dna_bin, country, split, dna_barcode. Species of val_unseen and test_unseen are in no "
       "other\n"
-      "split, their genera are in train.\n\n"
+      "split, their genera are in train. The marker is made up: shipped models do not read it.\n\n"
       "Examples:\n"
       "  barcodemae simulate --records 20000 --seed 1 --out barcodes.csv.zst\n"
       "  barcodemae simulate --records 5000 --genera 20 --species 400 --out small.csv\n"

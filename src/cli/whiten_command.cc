@@ -317,7 +317,7 @@ void add_whiten_command(CLI::App& application) {
       "whiten",
       "Fit a readout: pooled vectors centred and whitened, stored with a copy of a model");
   auto options = std::make_shared<WhitenCommandOptions>();
-  command.add_option("MODEL", options->model, "Model folder, or the name of a known model")
+  command.add_option("MODEL", options->model, "Model folder, or the name of a shipped model")
       ->required();
   command
       .add_option("DATA", options->data,

@@ -82,8 +82,8 @@ std::vector<std::string> EvaluationData::splits(const std::string& text,
                                                 std::string_view option) const {
   if (!data_.has_splits()) {
     throw UserError(
-        "{}: no split column\nA file with a column `split` is expected; embeddings made "
-        "elsewhere can be evaluated without one (see --help).",
+        "{}: no split column\nA file with a column `split` is expected: barcodemae prepare makes "
+        "one.",
         file_.string());
   }
   std::vector<std::string> names = parse_splits(text, option);

@@ -376,8 +376,11 @@ std::string KnnResult::to_text() const {
       text +=
           fmt::format("{} queries without a label are left out\n", format_count(first.unlabelled));
     }
-    text += fmt::format("{} queries have a label that no key has; they count as wrong\n\n",
-                        format_count(first.unreachable));
+    if (first.unreachable > 0) {
+      text += fmt::format("{} queries have a label that no key has; they count as wrong\n",
+                          format_count(first.unreachable));
+    }
+    text += "\n";
   }
   std::size_t width = 4;
   for (const KnnRow& row : rows) width = std::max(width, row.name.size());

@@ -96,7 +96,7 @@ void require_sites(const ModelDescription& description, const std::string& sourc
   if (!description.config.pooling.sites || has_site_features(description.coder)) return;
   throw UserError(
       "{}: pooling \"{}\" needs k-mers in marker coordinates, which this model does not read\n"
-      "Leave +sites out.",
+      "Choose another --pooling, such as mean.",
       source, to_string(description.config.pooling));
 }
 

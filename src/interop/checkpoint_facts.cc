@@ -83,6 +83,12 @@ void read_folder_config(const fs::path& folder, CheckpointFacts& facts) {
         "Put the config.json (a BertConfig) that belongs to {} beside it.",
         path.string(), fs::path(facts.source).filename().string());
   facts.bert = read_json_object(path);
+  if (facts.bert.contains("barcodemae")) {
+    throw UserError(
+        "{}: a model of this program, which needs no import (and would lose marker and readout)\n"
+        "Use the folder as it is: barcodemae embed {} DATA --out X.npy",
+        folder.string(), folder.string());
+  }
   for (const char* name : {"config.json", "tokenizer_config.json"}) {
     if (!fs::exists(folder / name, ignored)) continue;
     const nlohmann::json config = read_json_object(folder / name);

@@ -334,20 +334,21 @@ class Preparation {
       }
     }
     std::int64_t written = 0;
-    read(reader, "writing", [&](Record& record, const Hash128& sequence, std::uint64_t key) {
-      const std::uint32_t number = barcodes_.find(sequence);
-      if (number == BarcodeTable::kNone) changed_meanwhile();
-      Barcode& barcode = barcodes_[number];
-      if (barcode.split == 0 || barcode.written || barcode.vote.key != key) return;
-      barcode.written = true;
-      const Lineage& lineage = lineages_[barcode.vote.lineage];
-      for (std::size_t i = 0; i < kRankCount; ++i) {
-        record.labels[i] = lineages_.names(static_cast<Rank>(i))[lineage.names[i]];
-      }
-      record.split = names[barcode.split];
-      batches.add(record);
-      ++written;
-    });
+    read(reader, "second pass over",
+         [&](Record& record, const Hash128& sequence, std::uint64_t key) {
+           const std::uint32_t number = barcodes_.find(sequence);
+           if (number == BarcodeTable::kNone) changed_meanwhile();
+           Barcode& barcode = barcodes_[number];
+           if (barcode.split == 0 || barcode.written || barcode.vote.key != key) return;
+           barcode.written = true;
+           const Lineage& lineage = lineages_[barcode.vote.lineage];
+           for (std::size_t i = 0; i < kRankCount; ++i) {
+             record.labels[i] = lineages_.names(static_cast<Rank>(i))[lineage.names[i]];
+           }
+           record.split = names[barcode.split];
+           batches.add(record);
+           ++written;
+         });
     batches.flush();
     if (written != account_.written) changed_meanwhile();
   }

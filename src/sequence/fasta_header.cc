@@ -80,6 +80,37 @@ void set_by_letter(Record& record, char letter, std::string_view name) {
   }
 }
 
+/// The number of a taxon of NCBI behind its name, as MIDORI2 has it: Apis_7459.
+std::size_t taxon_number_at(std::string_view text) {
+  const std::size_t last = text.find_last_not_of("0123456789");
+  return last != std::string_view::npos && last > 0 && last + 1 < text.size() && text[last] == '_'
+             ? last
+             : std::string_view::npos;
+}
+
+/// Whether every taxon has a number, and there is one.
+bool are_numbered(const Fields& taxa, std::size_t prefix = 0) {
+  std::size_t numbered = 0;
+  for (std::size_t i = 0; i < taxa.count; ++i) {
+    if (taxa.values[i].size() <= prefix) continue;
+    if (taxon_number_at(taxa.values[i].substr(prefix)) == std::string_view::npos) return false;
+    ++numbered;
+  }
+  return numbered > 0;
+}
+
+/// The name before the number. Empty where a rank has none, and MIDORI2 says of what it has none:
+/// order_Insecta_50557.
+std::string_view without_number(std::string_view taxon) {
+  constexpr std::array<std::string_view, 7> kUnnamed = {"kingdom_", "phylum_", "class_",  "order_",
+                                                        "family_",  "genus_",  "species_"};
+  const std::string_view name = taxon.substr(0, taxon_number_at(taxon));
+  for (const std::string_view rank : kUnnamed) {
+    if (name.starts_with(rank)) return {};
+  }
+  return name;
+}
+
 constexpr std::string_view kSintaxKey = ";tax=";
 
 bool is_sintax(std::string_view header) {
@@ -92,12 +123,14 @@ bool parse_sintax(std::string_view header, Record& record) {
   std::string_view lineage = header.substr(header.find(kSintaxKey) + kSintaxKey.size());
   lineage = lineage.substr(0, lineage.find(';'));
   const Fields taxa = split(lineage, ',');
+  const bool numbered = are_numbered(taxa, 2);
   bool understood = trim(lineage).empty();
   for (std::size_t i = 0; i < taxa.count; ++i) {
     const std::string_view taxon = taxa.values[i];
     if (taxon.size() < 2 || taxon[1] != ':') continue;
     understood = true;
-    set_by_letter(record, taxon[0], taxon.substr(2));
+    const std::string_view name = taxon.substr(2);
+    set_by_letter(record, taxon[0], numbered ? without_number(name) : name);
   }
   // UTAX has a number there, which names a line of another file.
   return understood;
@@ -175,7 +208,7 @@ bool is_genus(std::string_view text) {
 }
 
 /// Names from the kingdom down to the species, at which an epithet may stand alone; before them an
-/// id, by white space, and Root.
+/// id, by white space or MIDORI2's ###, and Root.
 bool parse_lineage(std::string_view header, Record& record) {
   constexpr std::array<Rank, 7> kRanks = {Rank::kKingdom, Rank::kPhylum, Rank::kClass,
                                           Rank::kOrder,   Rank::kFamily, Rank::kGenus,
@@ -185,13 +218,18 @@ bool parse_lineage(std::string_view header, Record& record) {
       std::count(header.begin(), header.end(), ';') < kFewestSeparators) {
     return false;
   }
-  const std::size_t space = header.substr(0, header.find(';')).find_first_of(" \t");
-  const bool named = space != std::string_view::npos;
-  const std::string_view id = named ? header.substr(0, space) : std::string_view();
-  header = trim(header.substr(id.size()));
-  constexpr std::string_view kRoot = "Root;";
-  if (header.starts_with(kRoot)) header.remove_prefix(kRoot.size());
+  constexpr std::string_view kMidoriMark = "###";
+  const std::string_view head = header.substr(0, header.find(';'));
+  const std::size_t mark = head.find(kMidoriMark), space = head.find_first_of(" \t");
+  const bool marked = mark != std::string_view::npos;
+  const bool named = !marked && space != std::string_view::npos;
+  const std::string_view id = header.substr(0, marked ? mark : named ? space : 0);
+  header = trim(header.substr(id.size() + (marked ? kMidoriMark.size() : 0)));
+  for (const std::string_view root : {"Root;", "root_1;"}) {
+    if (header.starts_with(root)) header.remove_prefix(root.size());
+  }
   const Fields taxa = split(header, ';');
+  const bool numbered = are_numbered(taxa);
   const std::string_view first = taxa.values[0];
   const bool lettered = is_unite_taxon(first);  // k__Fungi;p__…
   // Behind an id, text with semicolons may be anything.
@@ -202,7 +240,7 @@ bool parse_lineage(std::string_view header, Record& record) {
   }
   record.id = id;
   for (std::size_t i = 0; i < std::min(taxa.count, kRanks.size()); ++i) {
-    const std::string_view taxon = taxa.values[i];
+    const std::string_view taxon = numbered ? without_number(taxa.values[i]) : taxa.values[i];
     if (lettered) {
       if (is_unite_taxon(taxon)) set_by_letter(record, taxon[0], taxon.substr(3));
       continue;

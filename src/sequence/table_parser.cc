@@ -128,12 +128,15 @@ class RowSplitter {
 
 constexpr std::size_t kAbsent = static_cast<std::size_t>(-1);
 
-/// Number of the first column that has one of the names, the names in order of preference.
+/// Number of the first column that has one of the names, with spaces for underscores as well
+/// ("Species Name"); the names in order of preference.
 std::size_t find_column(const std::vector<std::string>& header,
                         std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
     for (std::size_t i = 0; i < header.size(); ++i) {
-      if (equals_ignoring_case(header[i], name)) return i;
+      std::string column = header[i];
+      std::replace(column.begin(), column.end(), ' ', '_');
+      if (equals_ignoring_case(column, name)) return i;
     }
   }
   return kAbsent;
@@ -159,7 +162,7 @@ class TableParser : public RecordParser {
         header, {"dna_barcode", "nucleotides", "nuc", "sequence", "seq", "barcode_sequence"});
     if (sequence_ == kAbsent) refuse(header);
     id_ = find_column(header, {"processid", "process_id", "id", "record_id", "sequence_id",
-                               "seq_id", "sampleid", "accession", "name"});
+                               "seq_id", "sampleid", "sample_id", "accession", "name"});
     split_ = find_column(header, {"split"});
     country_ = find_column(header, {"country", "country/ocean", "country_ocean", "country.ocean"});
     marker_column_ = marker_.empty() ? kAbsent : find_column(header, {"marker_code", "markercode"});

@@ -62,6 +62,7 @@ TEST_F(ImportCommand, BadInputIsRefused) {
                  "none.json");
   expect_refused({"import", kGolden + "maelm.pt", kGolden}, "it is there already");
   expect_refused({"import", BARCODEMAE_TEST_DATA "/golden", out}, "expected model.safetensors");
+  expect_refused({"import", BARCODEMAE_TEST_DATA "/golden/format_1/run", out}, "needs no import");
   EXPECT_THAT(folder_.names(), testing::ElementsAre("noise.pt"));
 }
 

@@ -96,6 +96,14 @@ INSTANTIATE_TEST_SUITE_P(
                    "X1.1.90", "Animalia", "Apidae", "Apis", "Apis mellifera", ""},
         HeaderCase{"X1 k__Fungi; p__A; c__B; o__C; f__Xaceae; g__Candida; s__Candida_alba", "X1",
                    "Fungi", "Xaceae", "Candida", "Candida alba", ""},
+        HeaderCase{"X1.1.<1.>658###root_1;Eukaryota_2759;Arthropoda_6656;Insecta_50557;"
+                   "Hymenoptera_7399;Apidae_7458;Apis_7459;Apis mellifera_7460",
+                   "X1.1.<1.>658", "Eukaryota", "Apidae", "Apis", "Apis mellifera", ""},
+        HeaderCase{"X1.1###root_1;Eukaryota_2759;Arthropoda_6656;Insecta_50557;order_Insecta_50557;"
+                   "family_Insecta_50557;Apis_7459;Apis sp._1",
+                   "X1.1", "Eukaryota", "", "Apis", "", ""},
+        HeaderCase{"X1;tax=k:Eukaryota_2759,f:Apidae_7458,g:Apis_7459,s:Apis_mellifera_7460", "X1",
+                   "Eukaryota", "Apidae", "Apis", "Apis mellifera", ""},
         HeaderCase{"X1 Apis mellifera", "X1", "", "", "Apis", "Apis mellifera", ""},
         HeaderCase{"X1 Apis sp.", "X1", "", "", "Apis", "", ""}));
 INSTANTIATE_TEST_SUITE_P(

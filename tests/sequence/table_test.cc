@@ -35,6 +35,7 @@ TEST(Table, FindsAliases) {
   for (const char* header :
        {"id\tgenus_name\tspecies_name\tbin_uri\tnucleotides", "PROCESSID\tGenus\tSpecies\tBIN\tSeq",
         "sampleid\tgenus\tspecies\tdna_bin\tsequence",
+        "Sample ID\tGenus Name\tSpecies Name\tBIN URI\tSequence",
         "\xef\xbb\xbfprocessid\tgenus\tspecies\tbin_uri\tnuc"}) {
     const Reading reading = read_text(std::string(header) + "\nP1\tAus\tAus bus\tB1\tACGT\n");
     ASSERT_EQ(reading.records.size(), 1u) << header;

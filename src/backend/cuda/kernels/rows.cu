@@ -143,6 +143,7 @@ __global__ void add_partial_kernel(float* sums, const float* partial, std::int64
 // kThreads places of the index at a time, and lists where it is.
 constexpr int kTurns = 4;
 constexpr int kTableColumns = kTurns * kThreads;
+constexpr int kRowsAhead = 8;  // read before the first is added: [MASK] may be half of all rows
 
 template <typename T>
 __global__ void add_to_table_kernel(float* table, const std::int32_t* index, const T* x,
@@ -170,12 +171,23 @@ __global__ void add_to_table_kernel(float* table, const std::int32_t* index, con
       list[before + __popc(found & ((1u << lane) - 1))] = static_cast<std::int32_t>(place - first);
     }
     __syncthreads();
-    for (int i = 0; i < total; ++i) {
-      const T* values = x + (first + list[i]) * stride;
+    for (int i = 0; i < total; i += kRowsAhead) {
+      float values[kRowsAhead][kTurns] = {};
 #pragma unroll
-      for (int turn = 0; turn < kTurns; ++turn) {
-        const std::int64_t column = first_column + turn * kThreads;
-        if (column < cols) sums[turn] += to_float(values[column]);
+      for (int ahead = 0; ahead < kRowsAhead; ++ahead) {
+        if (i + ahead >= total) break;
+        const T* from = x + (first + list[i + ahead]) * stride;
+#pragma unroll
+        for (int turn = 0; turn < kTurns; ++turn) {
+          const std::int64_t column = first_column + turn * kThreads;
+          if (column < cols) values[ahead][turn] = to_float(from[column]);
+        }
+      }
+#pragma unroll
+      for (int ahead = 0; ahead < kRowsAhead; ++ahead) {
+        if (i + ahead >= total) break;
+#pragma unroll
+        for (int turn = 0; turn < kTurns; ++turn) sums[turn] += values[ahead][turn];
       }
     }
     any = any || total > 0;
