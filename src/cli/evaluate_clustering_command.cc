@@ -120,18 +120,22 @@ void add_evaluate_clustering_command(CLI::App& evaluate, Communicator& communica
   whole(command->add_option("--epochs", clustering.umap.epochs,
                             "Of UMAP; default: 500 up to 10,000 records, 200 beyond"),
         1, 100'000);
+  add_per_record_option(*command, *options, "record: its label and its cluster");
   add_evaluation_options(*command, *options);
   command->footer(
       "Time grows with the square of the records: neighbours are exact, and Ward compares all\n"
       "clusters (see docs/performance.md). Records without a label are left out and counted.\n"
       "Examples:\n"
       "  barcodemae evaluate clustering coi-small barcodes.csv.zst\n"
+      "  barcodemae evaluate clustering coi-small barcodes.csv.zst --reduce none --no-baselines "
+      "--per-record clusters.csv\n"
       "  barcodemae evaluate clustering runs/small barcodes.csv --splits val_unseen --rank "
       "species\n"
       "  barcodemae evaluate clustering --npy C.npy C.tsv --rank dna_bin --json out.json");
   command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
     const ClusteringResult result = run(*command, *options, communicator);
+    options->write_tables(communicator, result);
     options->write_results(communicator, result.to_text(), result.to_json(),
                            [&] { return report_of(result); });
   });

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/class_report.h"
 #include "cli/command.h"
@@ -17,7 +16,7 @@ namespace barcodemae {
 namespace {
 
 struct FinetuneCommandOptions : EvaluationOptions {
-  std::string out, per_class;
+  std::string out;
   FinetuneOptions finetune;
 };
 
@@ -130,8 +129,8 @@ void add_options(CLI::App& command, FinetuneCommandOptions& options) {
                             "Minutes between checkpoints"),
          0, 1e6)
       ->capture_default_str();
-  command.add_option("--per-class", options.per_class,
-                     "Write support, precision, recall and F1 of every class to this CSV");
+  add_per_class_option(command, options);
+  add_per_record_option(command, options, "record of --test: its label and the answer");
   add_result_options(command, options);
 }
 
@@ -156,12 +155,9 @@ void add_evaluate_finetune_command(CLI::App& evaluate, Communicator& communicato
       "classes.json) and report.html.");
   command->callback([options, &communicator] {
     options->require_writable_results(communicator);
-    if (communicator.rank() == 0) require_writable(options->per_class);
     const FinetuneResult result = run(*options, communicator);
+    options->write_tables(communicator, result);
     if (communicator.rank() == 0) {
-      if (!options->per_class.empty()) {
-        write_file_atomically(options->per_class, result.class_table());
-      }
       report_of(result).write(std::filesystem::path(options->out) / "report.html");
     }
     options->write_results(communicator, result.to_text(), result.to_json(),

@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/class_report.h"
 #include "cli/command.h"
@@ -17,7 +16,7 @@ namespace {
 
 struct KnnCommandOptions : EvaluationOptions {
   std::vector<std::string> keys_npy, queries_npy;
-  std::string votes = "uniform", per_class;
+  std::string votes = "uniform";
   std::vector<std::string> masks;
   std::vector<double> mask_rates;
   std::uint64_t mask_seed = 1;
@@ -193,8 +192,9 @@ void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator) {
       ->check(CLI::IsMember({"both", "queries"}))
       ->capture_default_str()
       ->needs(mask);
-  command->add_option("--per-class", options->per_class,
-                      "Write support, precision, recall and F1 of every class to this CSV");
+  add_per_class_option(*command, *options);
+  add_per_record_option(*command, *options,
+                        "query: its label, the answer, the nearest key and its similarity");
   add_evaluation_options(*command, *options);
   command->footer(
       "Examples:\n"
@@ -203,16 +203,14 @@ void add_evaluate_knn_command(CLI::App& evaluate, Communicator& communicator) {
       "out.json\n"
       "  barcodemae evaluate knn coi-small barcodes.csv --k 5 --votes softmax --per-class "
       "classes.csv\n"
+      "  barcodemae evaluate knn coi-small barcodes.csv --no-baselines --per-record answers.csv\n"
       "  barcodemae evaluate knn coi-small barcodes.csv --inference-mask drop,replace "
       "--mask-rate 0.1,0.3,0.5,0.7 --report mismatch.html\n"
       "  barcodemae evaluate knn --keys-npy K.npy K.tsv --queries-npy Q.npy Q.tsv --rank family");
   command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
-    if (communicator.rank() == 0) require_writable(options->per_class);
     const KnnResult result = run(*command, *options, communicator);
-    if (communicator.rank() == 0 && !options->per_class.empty()) {
-      write_file_atomically(options->per_class, result.class_table());
-    }
+    options->write_tables(communicator, result);
     options->write_results(communicator, result.to_text(), result.to_json(),
                            [&] { return report_of(result); });
   });

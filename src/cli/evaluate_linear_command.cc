@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/class_report.h"
 #include "cli/command.h"
@@ -16,7 +15,7 @@ namespace {
 
 struct LinearCommandOptions : EvaluationOptions {
   std::vector<std::string> train_npy, val_npy, test_npy;
-  std::string protocol = "default", per_class;
+  std::string protocol = "default";
   std::vector<double> learning_rates;
   std::optional<double> weight_decay;
   std::optional<int> batch, epochs, patience;
@@ -156,8 +155,8 @@ void add_options(CLI::App& command, LinearCommandOptions& options) {
   train->needs(val)->needs(test);
   val->needs(train);
   test->needs(train);
-  command.add_option("--per-class", options.per_class,
-                     "Write support, precision, recall and F1 of every class to this CSV");
+  add_per_class_option(command, options);
+  add_per_record_option(command, options, "record of --test: its label and the answer");
   add_evaluation_options(command, options);
 }
 
@@ -179,11 +178,8 @@ void add_evaluate_linear_command(CLI::App& evaluate, Communicator& communicator)
       "E.tsv");
   command->callback([options, command, &communicator] {
     options->require_writable_results(communicator);
-    if (communicator.rank() == 0) require_writable(options->per_class);
     const LinearResult result = run(*command, *options, communicator);
-    if (communicator.rank() == 0 && !options->per_class.empty()) {
-      write_file_atomically(options->per_class, result.class_table());
-    }
+    options->write_tables(communicator, result);
     options->write_results(communicator, result.to_text(), result.to_json(),
                            [&] { return report_of(result); });
   });

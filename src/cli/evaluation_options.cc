@@ -40,6 +40,8 @@ void EvaluationOptions::require_writable_results(const Communicator& communicato
   if (communicator.rank() != 0) return;
   require_writable(json);
   require_writable(report);
+  require_writable(per_class);
+  require_writable(per_record);
 }
 
 void EvaluationOptions::write_results(const Communicator& communicator, const std::string& text,
@@ -62,6 +64,15 @@ void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
   command.add_flag("--no-cache", options.no_cache,
                    "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
   add_result_options(command, options);
+}
+
+void add_per_class_option(CLI::App& command, EvaluationOptions& options) {
+  command.add_option("--per-class", options.per_class,
+                     "Write support, precision, recall and F1 of every class to this CSV");
+}
+
+void add_per_record_option(CLI::App& command, EvaluationOptions& options, const std::string& what) {
+  command.add_option("--per-record", options.per_record, "Write to this CSV, of every " + what);
 }
 
 void add_result_options(CLI::App& command, EvaluationOptions& options) {

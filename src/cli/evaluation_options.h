@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/atomic_file.h"
 #include "cli/common_options.h"
 #include "evaluation/frozen_features.h"
 #include "report/report.h"
@@ -21,7 +22,7 @@ struct EvaluationOptions {
   std::string model, data, rank;
   bool no_baselines = false, no_cache = false;
   std::uint64_t seed = 1;
-  std::string json, report;
+  std::string json, report, per_class, per_record;
   ComputeOptions compute;
   FeatureOptions features;  ///< filled in by resolve()
 
@@ -33,12 +34,21 @@ struct EvaluationOptions {
   /// --rank as a rank. Throws UserError for another word.
   Rank checked_rank() const;
 
-  /// Refuses, before the work, --json and --report files that could not be written.
+  /// Refuses, before the work, files of results that could not be written.
   void require_writable_results(const Communicator& communicator) const;
   /// Rank 0 prints the text and writes what --json and --report ask for.
   void write_results(const Communicator& communicator, const std::string& text,
                      const std::string& json_text,
                      const std::function<Report()>& make_report) const;
+  /// Rank 0 writes what --per-class and --per-record ask for, of a result with such tables.
+  template <typename Result>
+  void write_tables(const Communicator& communicator, const Result& result) const {
+    if (communicator.rank() != 0) return;
+    if constexpr (requires { result.class_table(); }) {
+      if (!per_class.empty()) write_file_atomically(per_class, result.class_table());
+    }
+    if (!per_record.empty()) write_file_atomically(per_record, result.record_table());
+  }
 };
 
 /// A rank given by `option`. Throws UserError, naming it, for another word.
@@ -46,6 +56,10 @@ Rank parse_rank_option(std::string_view option, const std::string& text);
 
 /// MODEL and DATA; they come first in --help.
 void add_model_and_data(CLI::App& command, EvaluationOptions& options);
+/// --per-class.
+void add_per_class_option(CLI::App& command, EvaluationOptions& options);
+/// --per-record; `what`: is written of each, "query: its label and …".
+void add_per_record_option(CLI::App& command, EvaluationOptions& options, const std::string& what);
 /// --anchor … --device and the common options; they come last.
 void add_result_options(CLI::App& command, EvaluationOptions& options);
 /// The same, after --no-baselines, --pooling and --no-cache: for tables of frozen features.

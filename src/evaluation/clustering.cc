@@ -15,6 +15,7 @@
 #include "base/machine.h"
 #include "base/progress.h"
 #include "base/stopwatch.h"
+#include "evaluation/class_table.h"
 
 namespace barcodemae {
 namespace {
@@ -76,10 +77,10 @@ ClusteringRow clustered(const std::string& name, const RowSource& rows,
     row.umap_seconds = seconds_since(start);
   }
   start = std::chrono::steady_clock::now();
-  const std::vector<std::int32_t> clusters = cut_linkage(
+  row.clusters = cut_linkage(
       ward_linkage(result.options.reduce ? RowSource::of(reduced) : rows, "Ward"), result.clusters);
   row.ward_seconds = seconds_since(start);
-  row.scores = score_clustering(labels, clusters);
+  row.scores = score_clustering(labels, row.clusters);
   return row;
 }
 
@@ -97,6 +98,8 @@ ClusteringResult evaluate_clustering(const std::filesystem::path& model,
   result.source = records.splits;
   result.unlabelled = records.unlabelled;
   result.without_token = records.without_token;
+  result.clustered = asked_records(evaluation.data(), records);
+  result.label_names = label_names(evaluation.data(), options.rank);
   plan_clusters(result, records.labels);
   const std::int64_t width = evaluation.description().embedding_width();
   check_memory(result, width, static_cast<double>(records.size() * width) * sizeof(float),
@@ -142,6 +145,8 @@ ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const Clusteri
   ClusteringResult result;
   result.options = options;
   result.source = files.vectors.string();
+  result.clustered = with_label(asked_records(files, embeddings.labels));
+  result.label_names = numbers.names();
   result.unlabelled = embeddings.keep_labelled();
   if (embeddings.labels.empty()) {
     throw UserError("{}: no row has a {} label", files.labels.string(), to_string(options.rank));
@@ -156,6 +161,16 @@ ClusteringResult evaluate_clustering(const EmbeddingFiles& files, const Clusteri
   result.rows.push_back(clustered(files.vectors.stem().string(), RowSource::of(embeddings.vectors),
                                   embeddings.labels, result));
   return result;
+}
+
+std::string ClusteringResult::record_table() const {
+  RecordTable table(clustered, label_names, "cluster");
+  for (const ClusteringRow& row : rows) {
+    for (std::size_t record = 0; record < clustered.size(); ++record) {
+      table.add(row.name, record, std::to_string(row.clusters[record] + 1));
+    }
+  }
+  return table.csv();
 }
 
 std::string ClusteringResult::to_json() const {

@@ -14,6 +14,7 @@
 #include "communication/communicator.h"
 #include "evaluation/embedding_files.h"
 #include "evaluation/frozen_features.h"
+#include "evaluation/record_table.h"
 #include "sequence/record.h"
 
 namespace barcodemae {
@@ -23,6 +24,7 @@ struct ClusteringRow {
   std::string name;
   ClusteringScores scores;
   double umap_seconds = 0, ward_seconds = 0;
+  std::vector<std::int32_t> clusters;  ///< of each record, from 0, in order of their first records
 };
 
 struct ClusteringOptions {
@@ -39,8 +41,12 @@ struct ClusteringResult {
   ClusteringOptions options;
   std::string source;  ///< splits or file
   std::int64_t records = 0, unlabelled = 0, without_token = 0, labels = 0, clusters = 0;
+  AskedRecords clustered;                ///< unless the vectors were there already
+  std::vector<std::string> label_names;  ///< of theirs
   std::vector<ClusteringRow> rows;
 
+  /// Every record of every row: CSV of features, id, label, cluster (from 1).
+  std::string record_table() const;
   /// {"task": "clustering", "rank", "splits", …, "rows": [{"name", "ami", …}]}
   std::string to_json() const;
   /// The table for a terminal.

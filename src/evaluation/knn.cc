@@ -15,6 +15,7 @@
 #include "analysis/nearest.h"
 #include "analysis/representation.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/stopwatch.h"
@@ -50,13 +51,13 @@ class Judge {
 
   /// Sets the row's scores. `nearest` has `each` keys of every query.
   void score(KnnRow& row, std::span<const Neighbour> nearest, std::size_t each) const {
-    std::vector<std::int32_t> predicted;
     for (std::size_t begin = 0; begin < nearest.size(); begin += each) {
-      predicted.push_back(winner(nearest.subspan(begin, each), keys_.labels, votes_));
+      row.answers.push_back(winner(nearest.subspan(begin, each), keys_.labels, votes_));
+      row.nearest.push_back(nearest[begin]);
     }
-    row.scores = score_predictions(queries_.labels, predicted, known_);
-    row.correct_by_bin =
-        count_by_bin([&](std::size_t query) { return predicted[query] == queries_.labels[query]; });
+    row.scores = score_predictions(queries_.labels, row.answers, known_);
+    row.correct_by_bin = count_by_bin(
+        [&](std::size_t query) { return row.answers[query] == queries_.labels[query]; });
   }
 
  private:
@@ -190,6 +191,8 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
   result.query_count = queries.size();
   result.left_out = keys.left_out() + queries.left_out();
   result.label_names = label_names(data, options.rank);
+  result.asked = asked_records(data, queries);
+  result.key_ids = asked_records(data, keys).ids;
   require_question({"keys " + options.keys, keys.labels},
                    {"queries " + options.queries, queries.labels}, options.rank,
                    result.label_names);
@@ -258,6 +261,7 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
   LabelNumbers bins;
   LabelsAndBins key_labels = labelled(with_bins(key_files, options.rank, keys.labels, bins));
   LabelsAndBins query_labels = with_bins(query_files, options.rank, queries.labels, bins);
+  const AskedRecords all_keys = asked_records(key_files, keys.labels);
   const std::int64_t keys_left_out = keys.keep_labelled();
   if (keys_left_out > 0)
     log_info("{} keys without a label are left out", format_count(keys_left_out));
@@ -274,6 +278,8 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
   result.query_count = queries.vectors.rows - unlabelled;
   result.left_out = keys_left_out + unlabelled;
   result.label_names = numbers.names();
+  result.asked = asked_records(query_files, queries.labels);
+  result.key_ids = with_label(all_keys).ids;
   require_question({key_files.labels.string() + ": keys", keys.labels},
                    {query_files.labels.string() + ": queries", queries.labels}, options.rank,
                    result.label_names);
@@ -293,6 +299,20 @@ std::string KnnResult::method() const {
     text += fmt::format(", softmax votes at temperature {}", votes.temperature);
   }
   return text;
+}
+
+std::string KnnResult::record_table() const {
+  RecordTable table(asked, label_names, "answer,nearest,similarity");
+  for (const KnnRow& row : rows) {
+    for (std::size_t query = 0; query < row.answers.size(); ++query) {
+      const Neighbour& nearest = row.nearest[query];
+      table.add(row.name, query,
+                fmt::format("{},{},{:.6f}", table.cell(row.answers[query]),
+                            nearest.key < 0 ? "" : csv_cell(key_ids[index(nearest.key)]),
+                            nearest.similarity));
+    }
+  }
+  return table.csv();
 }
 
 std::string KnnResult::class_table() const {

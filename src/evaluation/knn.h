@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "analysis/classification.h"
+#include "analysis/nearest.h"
 #include "analysis/votes.h"
 #include "communication/communicator.h"
 #include "evaluation/bin_concordance.h"
 #include "evaluation/embedding_files.h"
 #include "evaluation/frozen_features.h"
+#include "evaluation/record_table.h"
 #include "sequence/record.h"
 
 namespace barcodemae {
@@ -27,6 +29,8 @@ struct KnnRow {
   std::optional<double> effective_rank;  ///< of the keys; absent where there are no vectors
   double queries_per_second = 0;         ///< of the search alone
   BinCounts correct_by_bin{};            ///< where KnnResult::queries_by_bin is known
+  std::vector<std::int32_t> answers;     ///< the label that each query got
+  std::vector<Neighbour> nearest;        ///< its nearest key
 };
 
 struct KnnResult {
@@ -38,6 +42,8 @@ struct KnnResult {
   VoteOptions votes;
   bool keys_masked = true;               ///< where a row has a mask
   std::vector<std::string> label_names;  ///< by label
+  AskedRecords asked;                    ///< the queries
+  std::vector<std::string> key_ids;
   std::vector<KnnRow> rows;
   /// Labelled queries by whose keys lie in their BIN; absent where BINs are not known, are what is
   /// asked for, or do not divide the queries.
@@ -54,6 +60,8 @@ struct KnnResult {
   /// Accuracy in % by whose keys lie in the query's BIN: a header, the numbers of queries, and a
   /// line for each row. Empty without queries_by_bin.
   std::vector<std::vector<std::string>> bin_table() const;
+  /// Every query of every row: CSV of features, id, label, answer, nearest (its id), similarity.
+  std::string record_table() const;
   /// Every class of every row (class_table_csv).
   std::string class_table() const;
 };

@@ -33,7 +33,6 @@ LinearRow probed_row(const std::string& name, const LinearOptions& options, cons
   const auto start = std::chrono::steady_clock::now();
   LinearRow row;
   row.name = name;
-  std::vector<std::int32_t> predicted;
   for (const double learning_rate : options.learning_rates) {
     LinearProbeOptions probe_options = options.probe;
     probe_options.learning_rate = learning_rate;
@@ -48,10 +47,10 @@ LinearRow probed_row(const std::string& name, const LinearOptions& options, cons
     row.validation_accuracy = accuracy;
     row.best_epoch = probe.best_epoch();
     row.epochs = probe.epochs();
-    predicted = probe.predict(test);
+    row.answers = probe.predict(test);
   }
   row.seconds = seconds_since(start);
-  row.scores = score_predictions(labels.test, predicted, known_labels(labels.train, classes));
+  row.scores = score_predictions(labels.test, row.answers, known_labels(labels.train, classes));
   return row;
 }
 
@@ -110,6 +109,7 @@ LinearResult evaluate_linear(const std::filesystem::path& model, const std::file
   result.train_count = train_records.size();
   result.val_count = val_records.size();
   result.test_count = test_records.size();
+  result.asked = asked_records(evaluation.data(), test_records);
   result.left_out = train_records.left_out() + val_records.left_out() + test_records.left_out();
   require_question({train, labels.train}, {test, labels.test}, options.rank, result.label_names);
   require_question({train, labels.train}, {val, labels.val}, options.rank, result.label_names);
@@ -162,6 +162,7 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
   result.train_count = train.vectors.rows;
   result.val_count = val.vectors.rows;
   result.test_count = test.vectors.rows - unlabelled;
+  result.asked = asked_records(files.test, test.labels);
   result.left_out = left_out + unlabelled;
   require_question({files.train.labels.string(), labels.train},
                    {files.test.labels.string(), labels.test}, options.rank, result.label_names);
@@ -173,6 +174,16 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
                                    RowSource::of(train.vectors), RowSource::of(val.vectors),
                                    RowSource::of(test.vectors), numbers.count()));
   return result;
+}
+
+std::string LinearResult::record_table() const {
+  RecordTable table(asked, label_names, "answer");
+  for (const LinearRow& row : rows) {
+    for (std::size_t record = 0; record < row.answers.size(); ++record) {
+      table.add(row.name, record, table.cell(row.answers[record]));
+    }
+  }
+  return table.csv();
 }
 
 std::string LinearResult::class_table() const {

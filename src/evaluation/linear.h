@@ -14,6 +14,7 @@
 #include "communication/communicator.h"
 #include "evaluation/embedding_files.h"
 #include "evaluation/frozen_features.h"
+#include "evaluation/record_table.h"
 #include "sequence/record.h"
 
 namespace barcodemae {
@@ -44,8 +45,9 @@ struct LinearRow {
   double learning_rate = 0;     ///< of those tried, the best on `val`
   double validation_accuracy = 0;
   int best_epoch = 0;
-  std::vector<ProbeEpoch> epochs;  ///< at that learning rate
-  double seconds = 0;              ///< of training, all learning rates together
+  std::vector<ProbeEpoch> epochs;     ///< at that learning rate
+  double seconds = 0;                 ///< of training, all learning rates together
+  std::vector<std::int32_t> answers;  ///< of each record of `test`
 };
 
 struct LinearResult {
@@ -55,12 +57,15 @@ struct LinearResult {
   std::int64_t left_out = 0;  ///< records of these splits without a label, or without a token
   LinearProbeOptions probe;
   std::vector<std::string> label_names;  ///< by label
+  AskedRecords asked;                    ///< `test`
   std::vector<LinearRow> rows;
 
   /// {"task": "linear", "rank", "train", "val", "test", …, "rows": [{"name", "accuracy", …}]}
   std::string to_json() const;
   /// The table for a terminal.
   std::string to_text() const;
+  /// Every record of `test`, of every row: CSV of features, id, label, answer.
+  std::string record_table() const;
   /// Every class of every row (class_table_csv).
   std::string class_table() const;
 };

@@ -180,16 +180,15 @@ void score(FinetuneResult& result, const RunDirectory* directory, const Job& job
   const SoftmaxAnswers answers = *ask(
       embedder, head, job.data, job.sides.test.records, targets, [] { return false; },
       "classifying " + job.options.test, job.communicator);
-  std::vector<std::int32_t> predicted;
   for (const std::int32_t one : answers.classes) {
-    predicted.push_back(job.sides.label_of_class[static_cast<std::size_t>(one)]);
+    result.answers.push_back(job.sides.label_of_class[static_cast<std::size_t>(one)]);
   }
   const FinetuneSides& sides = job.sides;
   result.scores =
-      score_predictions(sides.test.labels, predicted,
+      score_predictions(sides.test.labels, result.answers,
                         known_labels(sides.train.labels, job.data.label_count(job.options.rank)));
   result.wrong =
-      still_right(job.data, sides.test.records, predicted, sides.train, job.options.rank);
+      still_right(job.data, sides.test.records, result.answers, sides.train, job.options.rank);
 }
 
 FinetuneResult result_of(const RunRecord& run, const RunDirectory* directory,
@@ -206,6 +205,7 @@ FinetuneResult result_of(const RunRecord& run, const RunDirectory* directory,
   result.left_out = sides.train.left_out() + sides.val.left_out() + sides.test.left_out();
   result.val_unknown = sides.val_unknown;
   result.label_names = label_names(job.data, options.rank);
+  result.asked = asked_records(job.data, sides.test);
   score(result, directory, job);
   result.validation_accuracy = run.result.value("val_accuracy", 0.0);
   result.best_epoch =

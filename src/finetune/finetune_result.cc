@@ -68,6 +68,14 @@ void add_curves(Report& report, const std::vector<FinetuneEpoch>& epochs) {
   report.add_line_chart(accuracies);
 }
 
+std::string FinetuneResult::record_table() const {
+  RecordTable table(asked, label_names, "answer");
+  for (std::size_t record = 0; record < answers.size(); ++record) {
+    table.add(name, record, table.cell(answers[record]));
+  }
+  return table.csv();
+}
+
 std::string FinetuneResult::class_table() const {
   return class_table_csv({{name, &scores}}, label_names);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analysis/classification.h"
+#include "evaluation/record_table.h"
 #include "evaluation/still_right.h"
 #include "finetune/finetune_options.h"
 #include "report/report.h"
@@ -41,11 +42,15 @@ struct FinetuneResult {
   std::vector<FinetuneEpoch> epochs;  ///< those that were trained
   double seconds = 0;                 ///< of training and validation, over all sittings
   std::vector<std::string> label_names;
+  AskedRecords asked;                 ///< `test`
+  std::vector<std::int32_t> answers;  ///< the label that each got
 
   /// {"task": "finetune", "rank", "train", …, "rows": [{"name", "accuracy", …, "epochs"}]}
   std::string to_json() const;
   /// The table for a terminal.
   std::string to_text() const;
+  /// Every record of `test`: CSV of features, id, label, answer.
+  std::string record_table() const;
   /// Every class (class_table_csv).
   std::string class_table() const;
 };

@@ -54,6 +54,9 @@ TEST_F(ClustersOfEmbeddings, BringLabelsBackWithAndWithoutUmap) {
     EXPECT_NEAR(json["rows"][0]["ami"].get<double>(), 1, 1e-12);
     EXPECT_EQ(json["umap"].is_null(), !reduce);
     EXPECT_THAT(result.to_text(), HasSubstr("100.00"));
+    EXPECT_THAT(result.record_table(), testing::StartsWith("features,id,label,cluster\n"
+                                                           "c,0,BOLD:0,1\nc,1,BOLD:1,2\n"
+                                                           "c,2,BOLD:2,3\nc,3,BOLD:0,1\n"));
   }
 }
 

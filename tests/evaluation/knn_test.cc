@@ -68,6 +68,7 @@ TEST_F(EmbeddingsMadeElsewhere, RowsWithoutALabelAnswerNothing) {
                              HasSubstr("\n1 queries without a label")));
   EXPECT_EQ(result.rows[0].scores.queries, 1);
   EXPECT_EQ(result.rows[0].scores.correct, 1);
+  EXPECT_THAT(result.record_table(), HasSubstr("\nk,row 1,Aus,Aus,row 2,"));
 }
 
 TEST_F(EmbeddingsMadeElsewhere, SeveralNeighboursVote) {
@@ -89,6 +90,19 @@ TEST_F(EmbeddingsMadeElsewhere, SeveralNeighboursVote) {
   EXPECT_EQ(correct(4, {}), 0);
   EXPECT_EQ(correct(4, {Votes::kSoftmax, 1}), 1) << "the farthest key counts least";
   EXPECT_EQ(correct(3, {Votes::kSoftmax, 0.02}), 0) << "the nearest key counts most";
+}
+
+TEST_F(EmbeddingsMadeElsewhere, EveryQueryIsInTheTable) {
+  // The nearest key has no label and does not count; the last query has none either.
+  const auto keys =
+      files("k", {3, 2, {1, 0, 1, 0.1f, 0, 2}}, "id\tgenus\nX\tNA\nA\tAus\nB\tBus, b\n");
+  const auto queries =
+      files("q", {3, 2, {0, 1, 1, 0.1f, 0, 3}}, "id\tgenus\nQ1\tBus, b\nQ2\tDus\nQ3\t\n");
+  EXPECT_EQ(evaluate_knn(keys, queries, {}, alone_).record_table(),
+            "features,id,label,answer,nearest,similarity\n"
+            "k,Q1,\"Bus, b\",\"Bus, b\",B,1.000000\n"
+            "k,Q2,Dus,Aus,A,1.000000\n"
+            "k,Q3,,\"Bus, b\",B,1.000000\n");
 }
 
 TEST_F(EmbeddingsMadeElsewhere, EveryClassIsInTheTable) {

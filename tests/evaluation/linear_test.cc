@@ -54,6 +54,9 @@ TEST_F(LinearProbeOfFiles, ChoosesTheLearningRateOnValAndScoresTest) {
   EXPECT_EQ(json["rows"][0]["epochs"].size(), row.epochs.size());
   EXPECT_THAT(result.to_text(), HasSubstr("3 classes"));
   EXPECT_THAT(result.class_table(), HasSubstr("\nt,Aus b,20,"));
+  const std::string records = result.record_table();
+  EXPECT_THAT(records, HasSubstr("features,id,label,answer\nt,e0,Aus a,Aus a\n"));
+  EXPECT_EQ(std::count(records.begin(), records.end(), '\n'), 61);
 }
 
 TEST_F(LinearProbeOfFiles, ReferenceProtocolRunsToTheEnd) {
