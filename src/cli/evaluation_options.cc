@@ -3,9 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
+#include "barcodemae_version.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/fingerprint.h"
+#include "base/machine.h"
+#include "formats/model_directory.h"
 
 namespace barcodemae {
 
@@ -49,8 +54,28 @@ void EvaluationOptions::write_results(const Communicator& communicator, const st
                                       const std::function<Report()>& make_report) const {
   if (communicator.rank() != 0) return;
   if (json != "-") std::fputs(text.c_str(), stdout);
-  if (!json.empty()) write_file_atomically(json, json_text);
+  if (!json.empty()) write_file_atomically(json, with_origin(json_text));
   if (!report.empty()) make_report().write(report);
+}
+
+/// The JSON and, as its object `made_by`, what the numbers follow from beside the options it names.
+std::string EvaluationOptions::with_origin(const std::string& json_text) const {
+  auto all = nlohmann::ordered_json::parse(json_text);
+  nlohmann::ordered_json& origin = all["made_by"];
+  origin["version"] = BARCODEMAE_VERSION;
+  origin["seed"] = seed;
+  if (!model.empty()) {
+    origin["model"] = model;
+    origin["model_fingerprint"] = model_fingerprint(find_model(model));
+    origin["data"] = data;
+    origin["data_fingerprint"] = fingerprint_file(data);
+    origin["pooling"] = features.pooling;
+    origin["anchor"] = features.anchor;
+    origin["precision"] = to_string(features.precision);
+    origin["device"] = features.device;
+    origin["simd"] = to_string(machine().simd);
+  }
+  return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 void add_model_and_data(CLI::App& command, EvaluationOptions& options) {

@@ -36,7 +36,8 @@ struct EvaluationOptions {
 
   /// Refuses, before the work, files of results that could not be written.
   void require_writable_results(const Communicator& communicator) const;
-  /// Rank 0 prints the text and writes what --json and --report ask for.
+  /// Rank 0 prints the text and writes what --json (with the object `made_by`) and --report ask
+  /// for.
   void write_results(const Communicator& communicator, const std::string& text,
                      const std::string& json_text,
                      const std::function<Report()>& make_report) const;
@@ -49,6 +50,9 @@ struct EvaluationOptions {
     }
     if (!per_record.empty()) write_file_atomically(per_record, result.record_table());
   }
+
+ private:
+  std::string with_origin(const std::string& json_text) const;
 };
 
 /// A rank given by `option`. Throws UserError, naming it, for another word.

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "formats/config_json.h"
 #include "formats/safetensors.h"
+#include "nn/objective.h"
 
 namespace barcodemae {
 namespace {

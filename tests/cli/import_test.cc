@@ -109,6 +109,9 @@ TEST_F(ImportCommand, ModelsOfBytePairsAreEvaluated) {
   EXPECT_EQ(knn["rows"][0]["accuracy"], of_files["rows"][0]["accuracy"]);
   EXPECT_GT(knn["rows"][0]["accuracy"].get<double>(), 0.5);
   EXPECT_EQ(knn["rows"].size(), 3u) << "model, random encoder, 6-mer counts";
+  EXPECT_EQ(knn["made_by"]["model"], model);
+  EXPECT_NE(knn["made_by"]["model_fingerprint"], knn["made_by"]["data_fingerprint"]);
+  EXPECT_FALSE(of_files["made_by"].contains("model"));
   const nlohmann::json clusters =
       scores({"evaluate", "clustering", model, data, "--splits", "test_unseen", "--reduce", "none",
               "--precision", "f32", "--no-cache"});
