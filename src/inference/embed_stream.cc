@@ -98,10 +98,13 @@ EmbedStreamResult embed_stream(
     records.clear();
     Record record;
     while (static_cast<std::int64_t>(records.size()) < chunk && (more = reader.next(record))) {
-      const bool wanted = options.splits.empty() ||
-                          std::ranges::find(options.splits, record.split) != options.splits.end();
-      if (wanted || splits_of_file.size() < kSplitsRemembered) splits_of_file.insert(record.split);
-      if (!wanted) continue;
+      if (!options.splits.empty()) {
+        const bool wanted = std::ranges::find(options.splits, record.split) != options.splits.end();
+        if (wanted || splits_of_file.size() < kSplitsRemembered) {
+          splits_of_file.insert(record.split);
+        }
+        if (!wanted) continue;
+      }
       records.push_back(std::move(record));
     }
     const Share share = share_of(static_cast<std::int64_t>(records.size()), communicator);
