@@ -92,7 +92,7 @@ phase_tests() {
   # memcheck on all but the largest cases, the others on every kernel once; in order of worth, as the
   # time allows.
   local few='*/attention_65_*:*/attention_3_*:*/feed_forward_7_*:*/embed_ids_3_*:*/embed_rows_7_*:*/linear_63_*:*/gather_7_*:*/scatter_7_*:*/mean_pool_1_*:*/cross_entropy_7x3_*:*/cross_entropy_33_*soft:*/contrastive_12*:*/triplet_12*:*/pairs_6*:*/convert_65*'
-  # Of our own kernels: cuBLASLt's are slow to check, and known to be reported for nothing.
+  # But for memcheck of our own kernels alone: cuBLASLt's are slow to check, and reported for nothing.
   local own=()
   case $("$sanitizer" --help 2>&1) in
     *--kernel-regex*) own=(--kernel-regex kns=barcodemae) ;;

@@ -178,11 +178,7 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
 
 std::string LinearResult::record_table() const {
   RecordTable table(asked, label_names, "answer");
-  for (const LinearRow& row : rows) {
-    for (std::size_t record = 0; record < row.answers.size(); ++record) {
-      table.add(row.name, record, table.cell(row.answers[record]));
-    }
-  }
+  for (const LinearRow& row : rows) table.add_answers(row.name, row.answers);
   return table.csv();
 }
 

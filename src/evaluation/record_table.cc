@@ -42,6 +42,12 @@ void RecordTable::add(std::string_view features, std::size_t record, std::string
                       cell(records_.labels[record]), cells);
 }
 
+void RecordTable::add_answers(std::string_view features, std::span<const std::int32_t> answers) {
+  for (std::size_t record = 0; record < answers.size(); ++record) {
+    add(features, record, cell(answers[record]));
+  }
+}
+
 std::string RecordTable::cell(std::int32_t label) const {
   return label < 0 ? std::string() : csv_cell(names_[index(label)]);
 }

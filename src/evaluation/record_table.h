@@ -39,6 +39,8 @@ class RecordTable {
 
   /// A line for a record; `cells`: its answers, made by cell() where they are text.
   void add(std::string_view features, std::size_t record, std::string_view cells);
+  /// A line for every record, of which the label that it got is all there is to say.
+  void add_answers(std::string_view features, std::span<const std::int32_t> answers);
   /// A label's name as a cell; an empty one for −1.
   std::string cell(std::int32_t label) const;
 

@@ -70,9 +70,7 @@ void add_curves(Report& report, const std::vector<FinetuneEpoch>& epochs) {
 
 std::string FinetuneResult::record_table() const {
   RecordTable table(asked, label_names, "answer");
-  for (std::size_t record = 0; record < answers.size(); ++record) {
-    table.add(name, record, table.cell(answers[record]));
-  }
+  table.add_answers(name, answers);
   return table.csv();
 }
 

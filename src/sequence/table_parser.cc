@@ -128,15 +128,12 @@ class RowSplitter {
 
 constexpr std::size_t kAbsent = static_cast<std::size_t>(-1);
 
-/// Number of the first column that has one of the names, with spaces for underscores as well
-/// ("Species Name"); the names in order of preference.
-std::size_t find_column(const std::vector<std::string>& header,
+/// Number of the first column that has one of the names, the names in order of preference.
+std::size_t find_column(const std::vector<std::string>& columns,
                         std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
-    for (std::size_t i = 0; i < header.size(); ++i) {
-      std::string column = header[i];
-      std::replace(column.begin(), column.end(), ' ', '_');
-      if (equals_ignoring_case(column, name)) return i;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (equals_ignoring_case(columns[i], name)) return i;
     }
   }
   return kAbsent;
@@ -157,20 +154,22 @@ class TableParser : public RecordParser {
     std::vector<std::string> header;
     for (const std::string_view field : splitter_.fields()) header.push_back(clean_text(field));
     columns_ = header.size();
+    std::vector<std::string> names = header;  // "Species Name" is species_name
+    for (std::string& name : names) std::replace(name.begin(), name.end(), ' ', '_');
 
     sequence_ = find_column(
-        header, {"dna_barcode", "nucleotides", "nuc", "sequence", "seq", "barcode_sequence"});
+        names, {"dna_barcode", "nucleotides", "nuc", "sequence", "seq", "barcode_sequence"});
     if (sequence_ == kAbsent) refuse(header);
-    id_ = find_column(header, {"processid", "process_id", "id", "record_id", "sequence_id",
-                               "seq_id", "sampleid", "sample_id", "accession", "name"});
-    split_ = find_column(header, {"split"});
-    country_ = find_column(header, {"country", "country/ocean", "country_ocean", "country.ocean"});
-    marker_column_ = marker_.empty() ? kAbsent : find_column(header, {"marker_code", "markercode"});
+    id_ = find_column(names, {"processid", "process_id", "id", "record_id", "sequence_id", "seq_id",
+                              "sampleid", "sample_id", "accession", "name"});
+    split_ = find_column(names, {"split"});
+    country_ = find_column(names, {"country", "country/ocean", "country_ocean", "country.ocean"});
+    marker_column_ = marker_.empty() ? kAbsent : find_column(names, {"marker_code", "markercode"});
     for (std::size_t rank = 0; rank < kRankCount; ++rank) {
-      const std::string name = to_string(static_cast<Rank>(rank));
+      const std::string rank_name = to_string(static_cast<Rank>(rank));
       ranks_[rank] = static_cast<Rank>(rank) == Rank::kBin
-                         ? find_column(header, {"dna_bin", "bin_uri", "bin"})
-                         : find_column(header, {name, name + "_name"});
+                         ? find_column(names, {"dna_bin", "bin_uri", "bin"})
+                         : find_column(names, {rank_name, rank_name + "_name"});
     }
   }
 
