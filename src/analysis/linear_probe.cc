@@ -27,6 +27,10 @@ constexpr std::int64_t kRowBlock = 256;     // rows that one thread answers at a
 constexpr std::int64_t kRowPiece = 16;      // rows that one thread reads, or normalises, at a time
 constexpr std::int64_t kScalePiece = 4096;  // rows of one partial sum
 
+// Few rows would make so few steps an epoch that an end after some epochs came at the beginning.
+constexpr std::int64_t kEpochSteps = 32, kSmallestBatch = 16, kLargestBatch = 1024;
+constexpr std::int64_t kPatienceSteps = 64;
+
 using Array = AdamW::Array;
 
 std::int64_t pieces(std::int64_t count, std::int64_t piece) { return (count + piece - 1) / piece; }
@@ -184,9 +188,14 @@ void LinearProbe::read(const RowSource& vectors, std::int64_t row, std::span<flo
   out[scale_.size()] = 1;
 }
 
+int LinearProbeOptions::batch_for(std::int64_t rows) const {
+  if (batch > 0) return batch;
+  return static_cast<int>(std::clamp(rows / kEpochSteps, kSmallestBatch, kLargestBatch));
+}
+
 LinearProbe LinearProbe::train(const LabelledRows& train, const LabelledRows& validation,
                                const LinearProbeOptions& options, const std::string& title) {
-  BARCODEMAE_CHECK(options.batch > 0 && options.epochs > 0, "{} epochs in batches of {}",
+  BARCODEMAE_CHECK(options.batch >= 0 && options.epochs > 0, "{} epochs in batches of {}",
                    options.epochs, options.batch);
   BARCODEMAE_CHECK(
       train.vectors.rows == static_cast<std::int64_t>(train.labels.size()) &&
@@ -196,6 +205,8 @@ LinearProbe LinearProbe::train(const LabelledRows& train, const LabelledRows& va
   std::vector<std::int64_t> order = labelled(train.labels);
   BARCODEMAE_CHECK(!order.empty(), "no labelled row");
   const auto rows = static_cast<std::int64_t>(order.size());
+  const int batch_rows = options.batch_for(rows);
+  const std::int64_t epoch_steps = (rows + batch_rows - 1) / batch_rows;
 
   LinearProbe probe;
   for (const std::int64_t row : order) probe.classes_.push_back(train.labels[index(row)]);
@@ -225,8 +236,8 @@ LinearProbe LinearProbe::train(const LabelledRows& train, const LabelledRows& va
       std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
     }
     double loss = 0;
-    for (std::int64_t begin = 0; begin < rows; begin += options.batch) {
-      const std::int64_t count = std::min<std::int64_t>(options.batch, rows - begin);
+    for (std::int64_t begin = 0; begin < rows; begin += batch_rows) {
+      const std::int64_t count = std::min<std::int64_t>(batch_rows, rows - begin);
       batch.resize(index(count) * cols);
       targets.resize(index(count));
       parallel_for(pieces(count, kRowPiece), [&](std::int64_t piece, int) {
@@ -251,7 +262,11 @@ LinearProbe LinearProbe::train(const LabelledRows& train, const LabelledRows& va
     if (options.patience > 0 && better) best = probe.weights_;
     note = fmt::format("epoch {}: loss {:.3f}, validation {:.2f} %", epoch + 1, now.loss,
                        100 * now.validation_accuracy);
-    if (options.patience > 0 && epoch + 1 - probe.best_epoch_ >= options.patience) break;
+    const int waited = epoch + 1 - probe.best_epoch_;
+    if (options.patience > 0 && waited >= options.patience &&
+        waited * epoch_steps >= kPatienceSteps) {
+      break;
+    }
   }
   if (options.patience > 0) probe.weights_ = std::move(best);
   if (progress) progress->finish(note);

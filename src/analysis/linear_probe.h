@@ -36,12 +36,16 @@ struct LinearProbeOptions {
   double learning_rate = 1e-3;
   double weight_decay = 1e-2;  ///< AdamW: decoupled; SGD: added to the gradient. Of the bias too
   double momentum = 0.95;      ///< of kSgd
-  int batch = 1024;
+  int batch = 0;  ///< rows of a step; 0: 1,024, or fewer where an epoch would have too few steps
   int epochs = 30;
-  /// Ends after so many epochs without a better accuracy on the validation rows, and keeps the best
-  /// epoch's weights; 0: always runs to the end and keeps the last.
+  /// Ends after so many epochs, of 64 steps together at least, without a better accuracy on the
+  /// validation rows, and keeps the best epoch's weights; 0: always runs to the end and keeps the
+  /// last.
   int patience = 3;
   std::uint64_t seed = 1;  ///< of the order of rows and of kUniformRandom
+
+  /// `batch`, or the one chosen for so many training rows.
+  int batch_for(std::int64_t rows) const;
 };
 
 /// One epoch of training.

@@ -53,7 +53,7 @@ std::string device_description(const std::string& device) {
       .output;
 }
 
-GemmRate gemm_rate(DType precision, const std::string& device, int repeats) {
+GemmRate gemm_rate(DType precision, const std::string& device, int repeats, std::FILE* out) {
   const ChildOutcome child = run_in_child([&] {
     const GemmRate rate = is_cpu(device)
                               ? measure_gemm_rate(precision, repeats)
@@ -70,19 +70,19 @@ GemmRate gemm_rate(DType precision, const std::string& device, int repeats) {
   for (const json& shape : numbers[1]) {
     rate.shapes.push_back({shape[0], shape[1], shape[2], shape[3], shape[4]});
   }
-  fmt::print("{}, {:<5}{:8.0f} GFLOP/s  (", is_cpu(device) ? "oneDNN alone" : "products alone",
+  fmt::print(out, "{}, {:<5}{:8.0f} GFLOP/s  (", is_cpu(device) ? "oneDNN alone" : "products alone",
              precision_name(precision), rate.gflops);
   for (const GemmRate::Shape& shape : rate.shapes) {
-    fmt::print("{}{}x{} {:.0f}", &shape == &rate.shapes.front() ? "" : ", ", shape.out, shape.in,
-               shape.gflops);
-    if (!is_cpu(device)) fmt::print(" of {} rows", shape.rows);
+    fmt::print(out, "{}{}x{} {:.0f}", &shape == &rate.shapes.front() ? "" : ", ", shape.out,
+               shape.in, shape.gflops);
+    if (!is_cpu(device)) fmt::print(out, " of {} rows", shape.rows);
   }
-  fmt::print(")\n");
-  std::fflush(stdout);
+  fmt::print(out, ")\n");
+  std::fflush(out);
   return rate;
 }
 
-BenchRow measure(const SpeedRequest& request, double yardstick) {
+BenchRow measure(const SpeedRequest& request, double yardstick, std::FILE* out) {
   const ChildOutcome child = run_in_child([&] {
     // Logging of the measured code would tear the table.
     if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
@@ -93,16 +93,16 @@ BenchRow measure(const SpeedRequest& request, double yardstick) {
   BenchRow row{request, {numbers[0], numbers[1], numbers[2]}, 0, child.peak_bytes};
   row.fraction = row.speed.gflops / yardstick;
   fmt::print(
-      "{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n", request.preset,
-      name(request.task), precision_name(request.precision), request.batch, request.tokens,
-      model_of(request).encoder.width, row.speed.samples_per_s, row.speed.gflops,
+      out, "{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12.1f}{:>10.0f}{:>10.1f} %{:>10.0f} MB\n",
+      request.preset, name(request.task), precision_name(request.precision), request.batch,
+      request.tokens, model_of(request).encoder.width, row.speed.samples_per_s, row.speed.gflops,
       100 * row.fraction,
       static_cast<double>(is_cpu(request.device) ? row.peak_bytes : row.speed.device_bytes) / 1e6);
-  std::fflush(stdout);
+  std::fflush(out);
   return row;
 }
 
-PrepareRow measure(const PrepareRequest& request) {
+PrepareRow measure(const PrepareRequest& request, std::FILE* out) {
   const ChildOutcome child = run_in_child([&] {
     if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
     const PrepareSpeed speed = measure_preparing(request);
@@ -110,13 +110,13 @@ PrepareRow measure(const PrepareRequest& request) {
   });
   const json numbers = json::parse(child.output);
   PrepareRow row{request, {numbers[0], numbers[1]}};
-  fmt::print("{:<12}{:>7}{:>16.0f}{:>24.0f}\n", request.preset, request.batch,
+  fmt::print(out, "{:<12}{:>7}{:>16.0f}{:>24.0f}\n", request.preset, request.batch,
              row.speed.records_per_s, row.speed.records_per_cpu_s);
-  std::fflush(stdout);
+  std::fflush(out);
   return row;
 }
 
-ReadRow measure(const ReadRequest& request) {
+ReadRow measure(const ReadRequest& request, std::FILE* out) {
   const ChildOutcome child = run_in_child([&] {
     if (verbosity() == Verbosity::kNormal) set_verbosity(Verbosity::kQuiet);
     const ReadSpeed speed = measure_reading(request);
@@ -124,14 +124,15 @@ ReadRow measure(const ReadRequest& request) {
   });
   const json numbers = json::parse(child.output);
   ReadRow row{request, {numbers[0], numbers[1], numbers[2], numbers[3]}};
-  fmt::print("{:<14}{:>10.0f}{:>12.0f}{:>14.0f}{:>18.2f}\n", request.ending, row.speed.text_mb,
+  fmt::print(out, "{:<14}{:>10.0f}{:>12.0f}{:>14.0f}{:>18.2f}\n", request.ending, row.speed.text_mb,
              row.speed.mb_per_s, row.speed.records_per_s,
              row.speed.mb_per_s / row.speed.hash_mb_per_s);
-  std::fflush(stdout);
+  std::fflush(out);
   return row;
 }
 
 void measure_models(const BenchOptions& options, BenchReport& report) {
+  std::FILE* const out = options.out;
   const bool quick = options.quick;
   const std::string& device = options.device;
   // Limits oneDNN to the SIMD level that we use, before its first product.
@@ -143,11 +144,11 @@ void measure_models(const BenchOptions& options, BenchReport& report) {
     const auto asked =
         std::count(options.precisions.begin(), options.precisions.end(), precision_name(precision));
     if (!is_cpu(device) && asked == 0) continue;
-    report.rates.push_back({precision, gemm_rate(precision, device, quick ? 5 : 20)});
+    report.rates.push_back({precision, gemm_rate(precision, device, quick ? 5 : 20, out)});
     yardsticks[precision] = report.rates.back().second.gflops;
   }
-  fmt::print("\n{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task", "type",
-             "batch", "tokens", "width", "barcodes/s", "GFLOP/s",
+  fmt::print(out, "\n{:<8}{:<7}{:<7}{:>5}{:>7}{:>6}{:>12}{:>10}{:>12}{:>13}\n", "preset", "task",
+             "type", "batch", "tokens", "width", "barcodes/s", "GFLOP/s",
              is_cpu(device) ? "of oneDNN" : "of products",
              is_cpu(device) ? "peak memory" : "its memory");
   SpeedRequest request;
@@ -173,7 +174,7 @@ void measure_models(const BenchOptions& options, BenchReport& report) {
             for (const std::int64_t batch : options.batches) {
               if (quick && batch != options.batches.front()) continue;
               request.batch = batch;
-              report.rows.push_back(measure(request, yardstick));
+              report.rows.push_back(measure(request, yardstick, out));
             }
           }
         }
@@ -181,11 +182,13 @@ void measure_models(const BenchOptions& options, BenchReport& report) {
     }
   }
   fmt::print(
+      out,
       "\nFLOPs: weight products that the batch's tokens need, half of them masked in training.\n");
 }
 
 void measure_preparations(const BenchOptions& options, BenchReport& report) {
-  fmt::print("\n{:<12}{:>7}{:>16}{:>24}\n", "preparing", "batch", "records/s",
+  std::FILE* const out = options.out;
+  fmt::print(out, "\n{:<12}{:>7}{:>16}{:>24}\n", "preparing", "batch", "records/s",
              "by CPU time, a core");
   for (const std::string& preset : options.presets) {
     for (const std::int64_t batch : options.batches) {
@@ -195,13 +198,14 @@ void measure_preparations(const BenchOptions& options, BenchReport& report) {
         request.records = std::max<std::int64_t>(2000, 8 * batch);
         request.seconds = 0;
       }
-      report.preparations.push_back(measure(request));
+      report.preparations.push_back(measure(request, out));
     }
   }
 }
 
 void measure_files(const BenchOptions& options, BenchReport& report) {
-  fmt::print("\n{:<14}{:>10}{:>12}{:>14}{:>18}\n", "reading", "text, MB", "MB/s", "records/s",
+  std::FILE* const out = options.out;
+  fmt::print(out, "\n{:<14}{:>10}{:>12}{:>14}{:>18}\n", "reading", "text, MB", "MB/s", "records/s",
              "of FNV-1a's rate");
   for (const char* ending : {"fasta", "fasta.gz", "csv", "csv.zst"}) {
     ReadRequest request{.ending = ending};
@@ -209,25 +213,26 @@ void measure_files(const BenchOptions& options, BenchReport& report) {
       request.records = 10'000;
       request.repeats = 1;
     }
-    report.readings.push_back(measure(request));
+    report.readings.push_back(measure(request, out));
   }
 }
 
 }  // namespace
 
 BenchReport run_bench(const BenchOptions& options) {
+  std::FILE* const out = options.out;
   if (double load = 0; getloadavg(&load, 1) == 1 && load > 0.5) {
     log_warn(
         "about {:.1f} other programs are running: rates will be too low, oneDNN's most of all, and "
         "fractions too high",
         load);
   }
-  fmt::print("{}, {} thread{}, SIMD {}\n", machine().cpu_model, thread_count(),
+  fmt::print(out, "{}, {} thread{}, SIMD {}\n", machine().cpu_model, thread_count(),
              thread_count() == 1 ? "" : "s", to_string(machine().simd));
   BenchReport report;
   report.device = options.device;
   report.device_name = device_description(options.device);
-  if (!report.device_name.empty()) fmt::print("{}: {}\n", report.device, report.device_name);
+  if (!report.device_name.empty()) fmt::print(out, "{}: {}\n", report.device, report.device_name);
   const auto asked = [&](const char* task) {
     return std::count(options.tasks.begin(), options.tasks.end(), task) > 0;
   };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@ struct BenchOptions {
   std::vector<std::int64_t> tokens{110};
   std::vector<int> widths{0};  ///< 0: the preset's own
   bool quick = false;          ///< the first batch alone, one repeat
+  std::FILE* out = stdout;     ///< where each row is printed as it is measured
 };
 
 struct BenchRow {
@@ -54,7 +56,7 @@ struct BenchReport {
   std::vector<ReadRow> readings;
 };
 
-/// Prints each row to standard output as it is measured. Must run before anything that starts
+/// Must run before anything that starts
 /// threads: every measurement has a process of its own. Throws UserError as Learner does.
 BenchReport run_bench(const BenchOptions& options);
 

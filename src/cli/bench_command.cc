@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "backend/backends.h"
 #include "base/atomic_file.h"
@@ -9,6 +8,7 @@
 #include "bench/bench.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
+#include "formats/json.h"
 #include "nn/presets.h"
 
 namespace barcodemae {
@@ -19,14 +19,15 @@ struct BenchCommandOptions {
   std::string json;
 };
 
-void run(const BenchCommandOptions& options) {
+void run(BenchCommandOptions& options) {
   // One precision alone was asked for: a table without rows would say nothing.
   if (options.bench.precisions.size() == 1) {
     require_precision(precision_named(options.bench.precisions.front()), options.bench.device);
   }
   require_writable(options.json);
+  if (options.json == "-") options.bench.out = stderr;
   const BenchReport report = run_bench(options.bench);
-  if (!options.json.empty()) write_file_atomically(options.json, to_json(report).dump(2) + "\n");
+  if (!options.json.empty()) write_file_atomically(options.json, json_document(to_json(report)));
 }
 
 }  // namespace
@@ -63,7 +64,9 @@ void add_bench_command(CLI::App& application) {
             ->capture_default_str(),
         0, 65536);
   command.add_flag("--quick", options->bench.quick, "The first batch size, one repeat");
-  command.add_option("--json", options->json, "Write the results to this file too");
+  command.add_option("--json", options->json,
+                     "Write the results to this file too; - for standard output, the table then to "
+                     "standard error");
   command.footer(
       "Examples:\n"
       "  barcodemae bench --quick\n"

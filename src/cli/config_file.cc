@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 
@@ -32,9 +33,9 @@ std::optional<std::string> take_config_file(std::vector<std::string>& arguments)
 
 }  // namespace
 
-std::vector<std::string> expand_config_file(std::vector<std::string> arguments) {
+ExpandedArguments expand_config_file(std::vector<std::string> arguments) {
   const std::optional<std::string> given_file = take_config_file(arguments);
-  if (!given_file) return arguments;
+  if (!given_file) return {std::move(arguments), ""};
   const std::string& file = *given_file;
   std::ifstream stream(file);
   if (!stream || std::filesystem::is_directory(file)) {
@@ -69,7 +70,7 @@ std::vector<std::string> expand_config_file(std::vector<std::string> arguments) 
       arguments.insert(arguments.end(), item.inputs.begin(), item.inputs.end());
     }
   }
-  return arguments;
+  return {std::move(arguments), file};
 }
 
 }  // namespace barcodemae

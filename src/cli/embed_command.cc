@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "barcodemae_version.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -13,6 +14,7 @@
 #include "cli/common_options.h"
 #include "data/anchor.h"
 #include "data/splits.h"
+#include "formats/json.h"
 #include "formats/model_directory.h"
 #include "formats/npy.h"
 #include "inference/embed_stream.h"
@@ -34,13 +36,24 @@ struct EmbedCommandOptions {
 /// X.npy brings X.tsv with it: neither may be what is being read.
 void refuse_to_overwrite_input(const fs::path& data, const fs::path& out) {
   if (data == "-" || out == "-") return;
-  for (const char* extension : {".npy", ".tsv", ".skipped.tsv"}) {
+  for (const char* extension : {".npy", ".tsv", ".skipped.tsv", ".model.json"}) {
     const fs::path written = fs::path(out).replace_extension(extension);
     std::error_code ignored;
     if (fs::equivalent(data, written, ignored))
       throw UserError("--out {} would write {}, which is the input\nChoose another name.",
                       out.string(), written.string());
   }
+}
+
+/// X.model.json: the evaluations refuse to compare vectors of different makers.
+std::string maker(const EmbedCommandOptions& options, const fs::path& model, DType precision) {
+  return json_document({{"format_version", 1},
+                        {"version", BARCODEMAE_VERSION},
+                        {"model", options.model},
+                        {"model_fingerprint", model_fingerprint(model)},
+                        {"pooling", options.pooling},
+                        {"anchor", options.anchor},
+                        {"precision", to_string(precision)}});
 }
 
 std::string records_text(std::size_t count) {
@@ -67,7 +80,8 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
   const bool anchored = embedder.description().coder.profile.has_value();
   const EmbeddingWriter::Columns columns{
       embedder.width(), reader.has_splits(), anchored,
-      options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32};
+      options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32,
+      maker(options, directory, precision)};
   std::optional<EmbeddingWriter> writer;
   if (communicator.rank() == 0) writer.emplace(options.out, columns);
   const EmbedStreamResult result = embed_stream(
@@ -113,10 +127,10 @@ void add_embed_command(CLI::App& application, Communicator& communicator) {
                   "Barcodes: FASTA, FASTQ, CSV or TSV, plain, .gz or .zst; - for standard input")
       ->required();
   command
-      .add_option(
-          "--out", options->out,
-          "X.npy (ids and labels go to X.tsv), X.tsv, or - for TSV on standard output; records "
-          "that cannot be embedded are listed in X.skipped.tsv")
+      .add_option("--out", options->out,
+                  "X.npy (ids and labels go to X.tsv, what made it to X.model.json), X.tsv, or - "
+                  "for TSV on standard output; records "
+                  "that cannot be embedded are listed in X.skipped.tsv")
       ->required();
   command.add_option("--dtype", options->dtype, "Numbers of X.npy: float16 halves the file")
       ->check(CLI::IsMember({"float32", "float16"}))

@@ -60,7 +60,8 @@ ClusteringResult run(const CLI::App& command, ClusteringCommandOptions& options,
                 "an option of UMAP, which --reduce none leaves out");
   }
   if (!options.npy.empty()) {
-    refuse_idle(command, {"--splits", "--pooling"}, "all rows of --npy are clustered as they are");
+    refuse_idle(command, {"--splits"}, "all rows of --npy are clustered");
+    refuse_reading_options(command);
   }
   options.clustering.rank = options.checked_rank();
   options.clustering.baselines = !options.no_baselines;

@@ -107,8 +107,8 @@ KnnResult run(const CLI::App& command, KnnCommandOptions& options, Communicator&
     refuse_idle(command, {"--temperature"}, "there are no --votes softmax");
   }
   if (!options.keys_npy.empty()) {
-    refuse_idle(command, {"--keys", "--queries", "--pooling"},
-                "files of embeddings have no splits");
+    refuse_idle(command, {"--keys", "--queries"}, "files of embeddings have no splits");
+    refuse_reading_options(command);
   }
   options.knn.rank = options.checked_rank();
   options.knn.baselines = !options.no_baselines;

@@ -80,8 +80,9 @@ void choose_protocol(LinearCommandOptions& options) {
 LinearResult run(const CLI::App& command, LinearCommandOptions& options,
                  Communicator& communicator) {
   if (!options.train_npy.empty()) {
-    refuse_idle(command, {"--train", "--val", "--test", "--baseline-kmer", "--pooling"},
-                "files of embeddings have no splits, no baselines and no tokens");
+    refuse_idle(command, {"--train", "--val", "--test", "--baseline-kmer"},
+                "files of embeddings have no splits and no baselines");
+    refuse_reading_options(command);
   }
   if (options.no_baselines) refuse_idle(command, {"--baseline-kmer"}, "there are no baselines");
   choose_protocol(options);
@@ -128,13 +129,18 @@ void add_options(CLI::App& command, LinearCommandOptions& options) {
   within(command.add_option("--weight-decay", options.weight_decay,
                             "Default: 0.01, decoupled; reference: 1e-9 on the gradient"),
          0, 1000);
-  whole(command.add_option("--batch", options.batch, "Rows of a step; default: 1024"), 1, 1 << 20);
+  whole(command.add_option(
+            "--batch", options.batch,
+            "Rows of a step; default: 1024, or fewer for an epoch of 32 steps, but 16 at least"),
+        1, 1 << 20);
   whole(command.add_option("--epochs", options.epochs,
                            "Passes over the training rows, at most; default: 30; reference: 200"),
         1, 100000);
-  whole(command.add_option("--patience", options.patience,
-                           "Stop after so many epochs without a better accuracy on --val and keep "
-                           "the best; 0: never, and keep the last. Default: 3; reference: 0"),
+  whole(command.add_option(
+            "--patience", options.patience,
+            "Stop after so many epochs (of 64 steps at least, together) without a better "
+            "accuracy on --val and keep the best; 0: never, and keep the last. "
+            "Default: 3; reference: 0"),
         0, 100000);
   whole(command.add_option("--baseline-kmer", options.linear.baseline_kmer,
                            "k of the baseline's k-mer counts, 4^k features: 4 is 16 times as fast "

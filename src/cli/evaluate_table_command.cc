@@ -15,6 +15,7 @@
 #include "cli/finetune_run.h"
 #include "cli/table_report.h"
 #include "evaluation/table.h"
+#include "formats/json.h"
 
 namespace barcodemae {
 namespace {
@@ -227,7 +228,7 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
       const std::filesystem::path folder = options->out;
       write_file_atomically(folder / "table.txt", result.to_text());
       write_file_atomically(folder / "table.csv", result.to_csv());
-      write_file_atomically(folder / "table.json", result.to_json());
+      write_file_atomically(folder / "table.json", json_document(result.to_json()));
       table_report(result).write(folder / "report.html");
     }
     options->write_results(communicator, result.to_text(), result.to_json(),

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/machine.h"
+#include "formats/json.h"
 #include "formats/model_directory.h"
 
 namespace barcodemae {
@@ -50,18 +51,21 @@ void EvaluationOptions::require_writable_results(const Communicator& communicato
 }
 
 void EvaluationOptions::write_results(const Communicator& communicator, const std::string& text,
-                                      const std::string& json_text,
+                                      const nlohmann::ordered_json& results,
                                       const std::function<Report()>& make_report) const {
   if (communicator.rank() != 0) return;
   if (json != "-") std::fputs(text.c_str(), stdout);
-  if (!json.empty()) write_file_atomically(json, with_origin(json_text));
+  if (!json.empty()) {
+    nlohmann::ordered_json all = results;
+    all["made_by"] = origin();
+    write_file_atomically(json, json_document(all));
+  }
   if (!report.empty()) make_report().write(report);
 }
 
-/// The JSON and, as its object `made_by`, what the numbers follow from beside the options it names.
-std::string EvaluationOptions::with_origin(const std::string& json_text) const {
-  auto all = nlohmann::ordered_json::parse(json_text);
-  nlohmann::ordered_json& origin = all["made_by"];
+/// What the numbers follow from beside the options that the results name.
+nlohmann::ordered_json EvaluationOptions::origin() const {
+  nlohmann::ordered_json origin;
   origin["version"] = BARCODEMAE_VERSION;
   origin["seed"] = seed;
   if (!model.empty()) {
@@ -75,7 +79,7 @@ std::string EvaluationOptions::with_origin(const std::string& json_text) const {
     origin["device"] = features.device;
     origin["simd"] = to_string(machine().simd);
   }
-  return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return origin;
 }
 
 void add_model_and_data(CLI::App& command, EvaluationOptions& options) {
@@ -89,6 +93,12 @@ void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
   command.add_flag("--no-cache", options.no_cache,
                    "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
   add_result_options(command, options);
+}
+
+void refuse_reading_options(const CLI::App& command) {
+  refuse_idle(command,
+              {"--pooling", "--anchor", "--marker-code", "--precision", "--device", "--no-cache"},
+              "files of embeddings hold vectors, and no barcodes");
 }
 
 void add_per_class_option(CLI::App& command, EvaluationOptions& options) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -39,7 +40,7 @@ struct EvaluationOptions {
   /// Rank 0 prints the text and writes what --json (with the object `made_by`) and --report ask
   /// for.
   void write_results(const Communicator& communicator, const std::string& text,
-                     const std::string& json_text,
+                     const nlohmann::ordered_json& results,
                      const std::function<Report()>& make_report) const;
   /// Rank 0 writes what --per-class and --per-record ask for, of a result with such tables.
   template <typename Result>
@@ -52,7 +53,7 @@ struct EvaluationOptions {
   }
 
  private:
-  std::string with_origin(const std::string& json_text) const;
+  nlohmann::ordered_json origin() const;
 };
 
 /// A rank given by `option`. Throws UserError, naming it, for another word.
@@ -60,6 +61,9 @@ Rank parse_rank_option(std::string_view option, const std::string& text);
 
 /// MODEL and DATA; they come first in --help.
 void add_model_and_data(CLI::App& command, EvaluationOptions& options);
+/// Throws UserError when an option is given that says how barcodes become vectors, where vectors
+/// are given.
+void refuse_reading_options(const CLI::App& command);
 /// --per-class.
 void add_per_class_option(CLI::App& command, EvaluationOptions& options);
 /// --per-record; `what`: is written of each, "query: its label and …".

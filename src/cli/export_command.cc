@@ -64,6 +64,19 @@ void run(const ExportOptions& options) {
                      ? fmt::format("{}/decoder: projection, decoder and head", options.out)
                  : exported.head ? "The head is with it: a BertForTokenClassification"
                                  : "The model has no pretraining.safetensors: no decoder, no head");
+  if (exported.decoder && description.config.head == HeadKind::kBase) {
+    log_warn(
+        "the decoder's logits lack each site's frequencies: add site_bias, of "
+        "{}/decoder/projection.safetensors",
+        options.out);
+  }
+  const KmerTokenizer& tokenizer = description.coder.tokenizer;
+  if (!description.coder.bpe && tokenizer.stride() != tokenizer.vocabulary().k) {
+    log_warn(
+        "AutoTokenizer cannot cut {}-mers at a stride of {}, and refuses tokenizer.json: give the "
+        "model ids of your own",
+        tokenizer.vocabulary().k, tokenizer.stride());
+  }
   if (!exported.left_out.empty())
     log_info("Left out, as transformers has no place for them: {}",
              fmt::join(exported.left_out, ", "));

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,15 +30,18 @@ namespace {
 
 constexpr int kOurBug = 1, kUserCanMend = 2;
 
-/// CLI11 would only say that a command is missing.
-void refuse_unknown_command(const CLI::App& application,
-                            const std::vector<std::string>& arguments) {
+/// CLI11 would only say that a command is missing. Looks at those of a command too (evaluate knn).
+void refuse_unknown_command(const CLI::App& application, std::span<const std::string> arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
   std::vector<std::string> names;
   for (const CLI::App* command : application.get_subcommands({})) {
-    if (command->get_name() == arguments.front()) return;
+    if (command->get_name() == arguments.front()) {
+      refuse_unknown_command(*command, arguments.subspan(1));
+      return;
+    }
     names.push_back(command->get_name());
   }
+  if (names.empty()) return;
   throw UserError("unknown command '{}'\nCommands: {}", arguments.front(), fmt::join(names, ", "));
 }
 
@@ -83,9 +87,9 @@ int run(int argc, char** argv, Communicator& communicator) {
   add_whiten_command(application);
   add_bench_command(application);
   add_info_command(application);
+  auto [arguments, config_file] =
+      expand_config_file(std::vector<std::string>(argv + 1, argv + argc));
   try {
-    std::vector<std::string> arguments =
-        expand_config_file(std::vector<std::string>(argv + 1, argv + argc));
     refuse_unknown_command(application, arguments);
     refuse_several_processes(arguments, communicator);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
@@ -93,7 +97,8 @@ int run(int argc, char** argv, Communicator& communicator) {
   } catch (const CLI::ParseError& error) {
     // CLI11 shows help and version through errors of exit code 0.
     if (error.get_exit_code() == 0) return communicator.rank() == 0 ? application.exit(error) : 0;
-    throw UserError("{}\nbarcodemae COMMAND --help shows the options and examples.", error.what());
+    throw UserError("{}{}\nbarcodemae COMMAND --help shows the options and examples.", error.what(),
+                    config_file.empty() ? "" : "\nOptions were read from " + config_file + " too.");
   }
   flush_standard_output();
   return 0;

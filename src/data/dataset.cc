@@ -10,6 +10,7 @@
 #include "base/fingerprint.h"
 #include "base/progress.h"
 #include "base/threads.h"
+#include "data/splits.h"
 
 namespace barcodemae {
 namespace {
@@ -38,10 +39,6 @@ void hash_names(Fingerprint& fingerprint, const std::vector<std::string>& names)
   for (const std::string& name : names) fingerprint.add(name.c_str(), name.size() + 1);
 }
 
-std::string listed(const std::set<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
 }  // namespace
 
 void Dataset::Column::append(const std::string& name) {
@@ -63,7 +60,7 @@ Dataset Dataset::load(const std::filesystem::path& file, const LoadOptions& opti
     throw UserError(
         "{}: asked for the splits {}, but this file has no column \"split\".\n"
         "Leave the option out to use all records.",
-        file.string(), listed(wanted));
+        file.string(), listed_splits({wanted.begin(), wanted.end()}));
   }
   Dataset data;
   data.has_splits_ = reader.has_splits();
@@ -92,7 +89,7 @@ Dataset Dataset::load(const std::filesystem::path& file, const LoadOptions& opti
   for (const std::string& split : wanted) {
     if (seen.contains(split)) continue;
     throw UserError("{}: no record of split \"{}\".\nSplits in this file: {}. Name some of them.",
-                    file.string(), split, listed(seen));
+                    file.string(), split, listed_splits({seen.begin(), seen.end()}));
   }
   data.bases_.shrink_to_fit();
   data.report_ = reader.report();
@@ -148,6 +145,10 @@ double Dataset::anchor(const MarkerProfile& profile) {
       placements_[index(i)] = profile.place(sequence(i));
     }
   });
+  return share_explained();
+}
+
+double Dataset::share_explained() const {
   const auto explained = std::ranges::count_if(placements_, &Placement::explained);
   return size() == 0 ? 0.0 : static_cast<double>(explained) / static_cast<double>(size());
 }

@@ -63,6 +63,8 @@ class Dataset {
   /// Places every record (parallel); afterwards placement() answers. Returns the share explained.
   double anchor(const MarkerProfile& profile);
   bool anchored() const { return !placements_.empty(); }
+  /// The share of the records that the profile explains by which they are anchored; 0 without one.
+  double share_explained() const;
   /// Forgets the placements.
   void unanchor() { placements_.clear(); }
   const Placement& placement(std::int64_t record) const { return placements_[index(record)]; }

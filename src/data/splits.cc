@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "data/splits.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -22,6 +24,15 @@ std::vector<std::string> parse_splits(std::string_view text, std::string_view op
     if (end == std::string_view::npos) return names;
     text.remove_prefix(end + 1);
   }
+}
+
+std::string listed_splits(std::vector<std::string> names) {
+  constexpr std::size_t kShown = 12;
+  std::erase(names, "");
+  if (names.empty()) return "none";
+  const std::size_t shown = std::min(names.size(), kShown);
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + std::ptrdiff_t(shown), ", "),
+                     shown < names.size() ? ", …" : "");
 }
 
 }  // namespace barcodemae

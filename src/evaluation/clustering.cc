@@ -43,6 +43,12 @@ void plan_clusters(ClusteringResult& result, const std::vector<std::int32_t>& la
     throw UserError("--clusters {}: more than the {} records with a {} label in {}",
                     result.clusters, format_count(result.records), rank, result.source);
   }
+  int& neighbours = result.options.umap.neighbours;
+  if (result.options.reduce && neighbours > result.records) {
+    log_warn("--neighbours {}: there are only {} records, and all are taken", neighbours,
+             result.records);
+    neighbours = static_cast<int>(result.records);
+  }
 }
 
 /// Says what memory clustering `columns` columns takes, `vectors` bytes of them being still to be
@@ -173,7 +179,7 @@ std::string ClusteringResult::record_table() const {
   return table.csv();
 }
 
-std::string ClusteringResult::to_json() const {
+nlohmann::ordered_json ClusteringResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "clustering";
   json["rank"] = to_string(options.rank);
@@ -202,7 +208,7 @@ std::string ClusteringResult::to_json() const {
                             {"umap_seconds", row.umap_seconds},
                             {"ward_seconds", row.ward_seconds}});
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json;
 }
 
 std::string ClusteringResult::to_text() const {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,7 @@ struct ClusteringResult {
   /// Every record of every row: CSV of features, id, label, cluster (from 1).
   std::string record_table() const;
   /// {"task": "clustering", "rank", "splits", …, "rows": [{"name", "ami", …}]}
-  std::string to_json() const;
+  nlohmann::ordered_json to_json() const;
   /// The table for a terminal.
   std::string to_text() const;
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/embedding_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
+#include "formats/json.h"
 
 namespace barcodemae {
 
@@ -45,6 +49,35 @@ LabelledVectors read_embeddings(const EmbeddingFiles& files, Rank rank, LabelNum
   }
   for (const std::string& name : names) read.labels.push_back(numbers.number(name));
   return read;
+}
+
+namespace {
+
+/// What vectors of a model follow from, and its name.
+struct Maker {
+  std::string name, identity;
+};
+
+std::optional<Maker> maker_of(const EmbeddingFiles& files) {
+  const std::filesystem::path file =
+      std::filesystem::path(files.vectors).replace_extension(".model.json");
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  const nlohmann::json json = read_json_object(file);
+  const JsonReader reader(json, file.string());
+  const std::string pooling = reader.text("pooling"), anchor = reader.text("anchor");
+  return Maker{fmt::format("{} (pooling {}, anchor {})", reader.text("model"), pooling, anchor),
+               fmt::format("{} {} {}", reader.text("model_fingerprint"), pooling, anchor)};
+}
+
+}  // namespace
+
+void require_same_maker(const EmbeddingFiles& one, const EmbeddingFiles& other) {
+  const std::optional<Maker> first = maker_of(one), second = maker_of(other);
+  if (!first || !second || first->identity == second->identity) return;
+  throw UserError(
+      "{} was made by {},\n{} by {}\nVectors of different models cannot be compared: embed both by "
+      "one model, or remove the .model.json that is out of date.",
+      one.vectors.string(), first->name, other.vectors.string(), second->name);
 }
 
 }  // namespace barcodemae

@@ -28,4 +28,8 @@ struct LabelledVectors {
 /// files are not in step. `numbers` numbers the labels of several files alike.
 LabelledVectors read_embeddings(const EmbeddingFiles& files, Rank rank, LabelNumbers& numbers);
 
+/// Throws UserError when both have an X.model.json beside X.npy (barcodemae embed writes it), and
+/// these differ in model, pooling or marker coordinates: such vectors have nothing in common.
+void require_same_maker(const EmbeddingFiles& one, const EmbeddingFiles& other);
+
 }  // namespace barcodemae

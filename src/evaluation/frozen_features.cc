@@ -82,16 +82,17 @@ std::vector<std::string> EvaluationData::splits(const std::string& text,
                                                 std::string_view option) const {
   if (!data_.has_splits()) {
     throw UserError(
-        "{}: no split column\nA file with a column `split` is expected: barcodemae prepare makes "
-        "one.",
-        file_.string());
+        "{}: no split column, and {} asks for {}\nA file with a column `split` is expected: "
+        "barcodemae prepare makes one.{}",
+        file_.string(), option, text,
+        option == "--splits" ? " --splits all takes every record." : "");
   }
   std::vector<std::string> names = parse_splits(text, option);
   const std::vector<std::string>& known = data_.split_names();
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     throw UserError("{} {}: no record of this split\nSplits of the file: {}", option, name,
-                    fmt::join(known, ", "));
+                    listed_splits(known));
   }
   return names;
 }

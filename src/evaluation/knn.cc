@@ -233,7 +233,10 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
                              "search: 6-mer counts");
   }));
   std::optional<MarkerProfile> profile = evaluation.profile();
-  if (!profile) profile = resolve_anchor(options.features.anchor, data);
+  // A marker that is not the model's has a profile all the same.
+  if (data.share_explained() < kAnchorShare) {
+    profile = resolve_anchor(options.features.anchor, data);
+  }
   if (profile) {
     result.rows.push_back(judged_row("centred sites", judge, judge.neighbours(), communicator, [&] {
       return nearest_by_cosine(centred_site_rows(data, keys.records, *profile),
@@ -255,6 +258,7 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
 
 KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& query_files,
                        const KnnOptions& options, Communicator& communicator) {
+  require_same_maker(key_files, query_files);
   LabelNumbers numbers;
   LabelledVectors keys = read_embeddings(key_files, options.rank, numbers);
   LabelledVectors queries = read_embeddings(query_files, options.rank, numbers);
@@ -352,7 +356,7 @@ std::vector<std::vector<std::string>> KnnResult::bin_table() const {
   return lines;
 }
 
-std::string KnnResult::to_json() const {
+nlohmann::ordered_json KnnResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "knn";
   json["rank"] = to_string(rank);
@@ -383,7 +387,7 @@ std::string KnnResult::to_json() const {
     if (queries_by_bin) entry["correct_by_bin"] = counts_json(row.correct_by_bin);
     json["rows"].push_back(std::move(entry));
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json;
 }
 
 std::string KnnResult::to_text() const {
@@ -392,9 +396,10 @@ std::string KnnResult::to_text() const {
                   format_count(query_count), queries, format_count(key_count), keys);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;
-    if (first.unlabelled > 0) {
+    if (left_out > 0) {
       text +=
-          fmt::format("{} queries without a label are left out\n", format_count(first.unlabelled));
+          fmt::format("{} records without a label at this rank, or without a token, are left out\n",
+                      format_count(left_out));
     }
     if (first.unreachable > 0) {
       text += fmt::format("{} queries have a label that no key has; they count as wrong\n",

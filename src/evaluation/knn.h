@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,7 +53,7 @@ struct KnnResult {
 
   /// {"task": "knn", "rank", "keys", "queries", …, "queries_by_bin", "rows": [{"name",
   /// "accuracy", …}]}
-  std::string to_json() const;
+  nlohmann::ordered_json to_json() const;
   /// "cosine 5-NN, softmax votes at temperature 0.02"
   std::string method() const;
   /// The table for a terminal.

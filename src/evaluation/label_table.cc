@@ -25,6 +25,18 @@ std::vector<std::string> split_tabs(const std::string& line) {
   }
 }
 
+/// A cell without the quotes that pandas and spreadsheets put around some; doubled ones are one.
+std::string unquoted(std::string_view cell) {
+  if (cell.size() < 2 || cell.front() != '"' || cell.back() != '"') return std::string(cell);
+  cell = cell.substr(1, cell.size() - 2);
+  std::string text;
+  for (std::size_t at = 0; at < cell.size(); ++at) {
+    text += cell[at];
+    if (cell[at] == '"' && at + 1 < cell.size() && cell[at + 1] == '"') ++at;
+  }
+  return text;
+}
+
 bool read_line(std::ifstream& file, std::string& line) {
   if (!std::getline(file, line)) return false;
   if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -35,6 +47,12 @@ std::vector<std::string> accepted_names(Rank rank) {
   std::vector<std::string> names = {to_string(rank), std::string(to_string(rank)) + "_name"};
   if (rank == Rank::kBin) names = {"dna_bin", "bin_uri", "bin"};
   return names;
+}
+
+/// Whether a column has an accepted name, in either case, with spaces for underscores.
+bool is_named(std::string column, const std::string& accepted) {
+  std::replace(column.begin(), column.end(), ' ', '_');
+  return equals_ignoring_case(column, accepted);
 }
 
 /// A column of a TSV; nothing when it has none of the accepted names. `header` gets the names it
@@ -51,8 +69,9 @@ std::optional<std::vector<std::string>> read_column(const std::filesystem::path&
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   header = split_tabs(line);
-  const auto found = std::find_first_of(header.begin(), header.end(), accepted.begin(),
-                                        accepted.end(), equals_ignoring_case);
+  for (std::string& name : header) name = unquoted(trim(name));
+  const auto found =
+      std::find_first_of(header.begin(), header.end(), accepted.begin(), accepted.end(), is_named);
   if (found == header.end()) return std::nullopt;
   const auto column = static_cast<std::size_t>(found - header.begin());
   std::vector<std::string> values;
@@ -65,7 +84,7 @@ std::optional<std::vector<std::string>> read_column(const std::filesystem::path&
       throw UserError("{}:{}: {} columns, but the header has {}", file.string(), number,
                       cells.size(), header.size());
     }
-    values.emplace_back(trim(cells[column]));
+    values.push_back(unquoted(trim(cells[column])));
   }
   return values;
 }

@@ -63,6 +63,8 @@ LinearResult begun(const LinearOptions& options, const Sides& labels,
   const std::vector<bool> known =
       known_labels(labels.train, static_cast<std::int32_t>(result.label_names.size()));
   result.classes = std::count(known.begin(), known.end(), true);
+  const auto labelled = std::ranges::count_if(labels.train, [](int label) { return label >= 0; });
+  result.probe.batch = options.probe.batch_for(labelled);
   return result;
 }
 
@@ -139,6 +141,8 @@ LinearResult evaluate_linear(const std::filesystem::path& model, const std::file
 
 LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& options,
                              Communicator& communicator) {
+  require_same_maker(files.train, files.val);
+  require_same_maker(files.train, files.test);
   LabelNumbers numbers;
   LabelledVectors train = read_embeddings(files.train, options.rank, numbers);
   LabelledVectors val = read_embeddings(files.val, options.rank, numbers);
@@ -169,6 +173,8 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
   require_question({files.train.labels.string(), labels.train},
                    {files.val.labels.string(), labels.val}, options.rank, result.label_names);
   warn_of_shared_ids(files.train.labels, files.test.labels);
+  warn_of_shared_ids(files.train.labels, files.val.labels);
+  warn_of_shared_ids(files.val.labels, files.test.labels);
   if (communicator.rank() != 0) return result;
   result.rows.push_back(probed_row(files.train.vectors.stem().string(), options, labels,
                                    RowSource::of(train.vectors), RowSource::of(val.vectors),
@@ -188,7 +194,7 @@ std::string LinearResult::class_table() const {
   return class_table_csv(all, label_names);
 }
 
-std::string LinearResult::to_json() const {
+nlohmann::ordered_json LinearResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "linear";
   json["rank"] = to_string(rank);
@@ -225,7 +231,7 @@ std::string LinearResult::to_json() const {
     }
     json["rows"].push_back(std::move(entry));
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json;
 }
 
 std::string LinearResult::to_text() const {
@@ -238,9 +244,10 @@ std::string LinearResult::to_text() const {
                             format_count(val_count), val);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;
-    if (first.unlabelled > 0) {
-      text += fmt::format("{} test rows without a label are left out\n",
-                          format_count(first.unlabelled));
+    if (left_out > 0) {
+      text +=
+          fmt::format("{} rows without a label at this rank, or without a token, are left out\n",
+                      format_count(left_out));
     }
     text +=
         fmt::format("{} test rows have a label that no training row has; they count as wrong\n\n",

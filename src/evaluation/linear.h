@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,7 @@ struct LinearResult {
   std::vector<LinearRow> rows;
 
   /// {"task": "linear", "rank", "train", "val", "test", …, "rows": [{"name", "accuracy", …}]}
-  std::string to_json() const;
+  nlohmann::ordered_json to_json() const;
   /// The table for a terminal.
   std::string to_text() const;
   /// Every record of `test`, of every row: CSV of features, id, label, answer.

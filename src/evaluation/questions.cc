@@ -62,7 +62,7 @@ void warn_of_shared_ids(const std::filesystem::path& keys, const std::filesystem
   const std::string& example = *std::find_if(second.begin(), second.end(), shared);
   if (count == static_cast<std::ptrdiff_t>(second.size())) {
     throw UserError(
-        "every id of {} is in {} too ({} …): each query would find itself\nGive embeddings of "
+        "every id of {} is in {} too ({} …): each would be asked about itself\nGive embeddings of "
         "different records.",
         queries.string(), keys.string(), example);
   }

@@ -319,8 +319,6 @@ TableRow quoted_row(const PublishedRow& published) {
   row.shown.unseen = published.unseen;
   row.shown.linear = published.linear;
   row.shown.finetuned = published.finetuned;
-  row.shown.ami = published.ami;
-  row.shown.harmonic_mean = published.harmonic_mean;
   return row;
 }
 

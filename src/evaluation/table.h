@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <string>
@@ -89,7 +90,8 @@ struct TableResult {
 
   std::string to_text() const;  ///< for a terminal
   std::string to_csv() const;   ///< one line a row, shares of 1
-  std::string to_json() const;  ///< {"task": "table", …, "rows": [{"name", "unseen": {…}, …}]}
+  /// {"task": "table", …, "rows": [{"name", "unseen": {…}, …}]}
+  nlohmann::ordered_json to_json() const;
 };
 
 /// 2ab / (a + b); 0 when a + b is not positive.

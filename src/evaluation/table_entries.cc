@@ -140,6 +140,7 @@ class EmbeddingsEntry : public TableEntry {
  public:
   EmbeddingsEntry(const TableSource& source, std::shared_ptr<TableReading> reading)
       : TableEntry(source.name, Kind::kEmbeddings, std::move(reading)) {
+    require_same_maker(*source.keys, *source.queries);
     add(*source.keys);
     add(*source.queries);
   }

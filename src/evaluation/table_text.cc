@@ -177,7 +177,7 @@ std::string TableResult::to_csv() const {
   return csv;
 }
 
-std::string TableResult::to_json() const {
+nlohmann::ordered_json TableResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "table";
   json["data"] = data;
@@ -222,7 +222,7 @@ std::string TableResult::to_json() const {
     detail("cost", row.cost);
     json["rows"].push_back(std::move(entry));
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json;
 }
 
 }  // namespace barcodemae

@@ -78,7 +78,7 @@ std::string FinetuneResult::class_table() const {
   return class_table_csv({{name, &scores}}, label_names);
 }
 
-std::string FinetuneResult::to_json() const {
+nlohmann::ordered_json FinetuneResult::to_json() const {
   nlohmann::ordered_json json;
   json["task"] = "finetune";
   json["rank"] = to_string(options.rank);
@@ -114,7 +114,7 @@ std::string FinetuneResult::to_json() const {
                              {"val_accuracy", finite_or_null(epoch.validation_accuracy)}});
   }
   json["rows"].push_back(std::move(row));
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json;
 }
 
 std::string FinetuneResult::to_text() const {
@@ -125,6 +125,11 @@ std::string FinetuneResult::to_text() const {
   text +=
       fmt::format("{} epochs, chosen on {} ({}), {} of which have a label that is not trained on\n",
                   epochs.size(), format_count(val_count), options.val, format_count(val_unknown));
+  if (left_out > 0) {
+    text +=
+        fmt::format("{} records without a label at this rank, or without a token, are left out\n",
+                    format_count(left_out));
+  }
   text +=
       fmt::format("{} test records have a label that is not trained on; they count as wrong\n\n",
                   format_count(scores.unreachable));

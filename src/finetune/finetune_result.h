@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ struct FinetuneResult {
   std::vector<std::int32_t> answers;  ///< the label that each got
 
   /// {"task": "finetune", "rank", "train", …, "rows": [{"name", "accuracy", …, "epochs"}]}
-  std::string to_json() const;
+  nlohmann::ordered_json to_json() const;
   /// The table for a terminal.
   std::string to_text() const;
   /// Every record of `test`: CSV of features, id, label, answer.

@@ -55,6 +55,10 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& sourc
   return result;
 }
 
+std::string json_document(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 nlohmann::json read_json_object(const std::filesystem::path& path, std::size_t max_bytes) {
   std::error_code code;
   const auto size = std::filesystem::file_size(path, code);

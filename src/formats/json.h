@@ -18,6 +18,10 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& sourc
 nlohmann::json read_json_object(const std::filesystem::path& path,
                                 std::size_t max_bytes = std::size_t{1} << 28);
 
+/// The text of a JSON file that people read too: indented by two, bytes that are not UTF-8
+/// replaced, one newline at the end.
+std::string json_document(const nlohmann::ordered_json& json);
+
 /// The value of a key, checked. Each throws UserError naming `source`, the key and what was
 /// expected; `where` is the path of the object inside the file ("barcodemae.").
 class JsonReader {

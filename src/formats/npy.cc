@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -112,6 +113,52 @@ class HeaderParser {
   std::size_t at_ = 0;
 };
 
+/// Throws UserError for numbers that are not read.
+std::size_t bytes_of_number(const std::string& type, const std::string& source) {
+  if (type == "<f2") return 2;
+  if (type == "<f4") return 4;
+  if (type == "<f8") return 8;
+  throw UserError(
+      "{}: expected little-endian float16, float32 or float64, found type '{}'\n"
+      "Convert it: numpy.save(file, array.astype('<f4'))",
+      source, type.substr(0, 40));
+}
+
+template <typename T>
+void read_numbers(std::istream& stream, std::vector<T>& numbers, const std::string& source) {
+  const auto bytes = static_cast<std::streamsize>(numbers.size() * sizeof(T));
+  if (!stream.read(reinterpret_cast<char*>(numbers.data()), bytes))
+    throw UserError("{}: cannot be read to its end", source);
+}
+
+/// Numbers of another type, some at a time.
+template <typename T, typename Convert>
+std::vector<float> converted(std::istream& stream, std::size_t count, const std::string& source,
+                             const Convert& convert) {
+  constexpr std::size_t kAtATime = 1 << 16;
+  std::vector<float> values;
+  values.reserve(count);
+  std::vector<T> stored;
+  while (values.size() < count) {
+    stored.resize(std::min(kAtATime, count - values.size()));
+    read_numbers(stream, stored, source);
+    std::transform(stored.begin(), stored.end(), std::back_inserter(values), convert);
+  }
+  return values;
+}
+
+/// Of a matrix that is stored column by column (Fortran's order).
+Matrix with_rows_together(const Matrix& columns) {
+  Matrix matrix = zero_matrix(columns.rows, columns.cols);
+  for (std::int64_t row = 0; row < columns.rows; ++row) {
+    for (std::int64_t col = 0; col < columns.cols; ++col) {
+      matrix.row(row)[static_cast<std::size_t>(col)] =
+          columns.values[static_cast<std::size_t>(col * columns.rows + row)];
+    }
+  }
+  return matrix;
+}
+
 }  // namespace
 
 Matrix parse_npy(std::istream& stream, std::uint64_t size, const std::string& source) {
@@ -141,22 +188,12 @@ Matrix parse_npy(std::istream& stream, std::uint64_t size, const std::string& so
     throw UserError("{}: truncated .npy header; write the array again with numpy.save", source);
   const Header header = HeaderParser(text, source).parse();
 
-  const bool half = header.descr == "<f2";
-  if (!half && header.descr != "<f4")
-    throw UserError(
-        "{}: expected little-endian float32 or float16, found type '{}'\n"
-        "Convert it: numpy.save(file, array.astype('<f4'))",
-        source, header.descr.substr(0, 40));
+  const std::size_t bytes = bytes_of_number(header.descr, source);
   if (header.shape->size() != 2)
     throw UserError(
         "{}: expected a matrix [records, channels], found an array of {} dimension(s)\n"
         "For a single vector: numpy.save(file, vector.reshape(1, -1))",
         source, header.shape->size());
-  if (*header.fortran_order)
-    throw UserError(
-        "{}: expected row-major (C) order, found column-major (Fortran)\n"
-        "Convert it: numpy.save(file, numpy.ascontiguousarray(array))",
-        source);
 
   Matrix matrix;
   matrix.rows = (*header.shape)[0];
@@ -165,25 +202,23 @@ Matrix parse_npy(std::istream& stream, std::uint64_t size, const std::string& so
   std::uint64_t expected = 0;
   if (__builtin_mul_overflow(static_cast<std::uint64_t>(matrix.rows),
                              static_cast<std::uint64_t>(matrix.cols), &expected) ||
-      __builtin_mul_overflow(expected, half ? 2u : 4u, &expected) || expected != data_size)
+      __builtin_mul_overflow(expected, bytes, &expected) || expected != data_size)
     throw UserError(
         "{}: an array of shape ({}, {}) needs another number of bytes than the {} that follow\n"
         "The file is truncated or damaged; write or copy it again.",
         source, matrix.rows, matrix.cols, data_size);
 
   const auto count = static_cast<std::size_t>(matrix.rows * matrix.cols);
-  matrix.values.resize(count);
-  if (half) {
-    std::vector<std::uint16_t> stored(count);
-    stream.read(reinterpret_cast<char*>(stored.data()), static_cast<std::streamsize>(expected));
-    std::transform(stored.begin(), stored.end(), matrix.values.begin(), float_from_half);
+  if (bytes == sizeof(float)) {
+    matrix.values.resize(count);
+    read_numbers(stream, matrix.values, source);
+  } else if (bytes == sizeof(double)) {
+    matrix.values = converted<double>(stream, count, source,
+                                      [](double value) { return static_cast<float>(value); });
   } else {
-    stream.read(reinterpret_cast<char*>(matrix.values.data()),
-                static_cast<std::streamsize>(expected));
+    matrix.values = converted<std::uint16_t>(stream, count, source, float_from_half);
   }
-  if (static_cast<std::uint64_t>(stream.gcount()) != expected)
-    throw UserError("{}: cannot be read to its end", source);
-  return matrix;
+  return *header.fortran_order ? with_rows_together(matrix) : matrix;
 }
 
 Matrix read_npy(const std::filesystem::path& path) {

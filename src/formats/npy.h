@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// NumPy's .npy, version 1.0 to 3.0: two-dimensional, C order, little-endian float32 or float16.
+// NumPy's .npy, version 1.0 to 3.0: two-dimensional, in either order of rows and columns,
+// little-endian float16, float32 or float64 (which is rounded to float32).
 #pragma once
 
 #include <cstdint>

@@ -27,6 +27,20 @@ OrderedJson sequence_normaliser_json(int max_bases) {
 
 namespace {
 
+/// What AutoTokenizer does with k-mers side by side. It has nothing for others, and would cut them
+/// side by side all the same: the name of a step that it does not know makes it refuse the file.
+OrderedJson pre_tokenizer(const KmerTokenizer& tokenizer) {
+  const int k = tokenizer.vocabulary().k;
+  if (tokenizer.stride() != k) {
+    return {{"type", "KmersWithStride"}, {"k", k}, {"stride", tokenizer.stride()}};
+  }
+  // "Removed" and inverted keeps the matches alone: a trailing partial k-mer is dropped.
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", fmt::format(".{{{}}}", k)}}},
+          {"behavior", "Removed"},
+          {"invert", true}};
+}
+
 /// [CLS] in front, where there is one.
 OrderedJson post_processor(const KmerVocabulary& vocabulary) {
   if (vocabulary.cls() < 0) return nullptr;
@@ -71,12 +85,7 @@ std::string write_tokenizer_json(const KmerTokenizer& tokenizer) {
       {"padding", nullptr},
       {"added_tokens", special_tokens_json(vocabulary.specials)},
       {"normalizer", sequence_normaliser_json(tokenizer.max_bases())},
-      // "Removed" and inverted keeps the matches alone: a trailing partial k-mer is dropped.
-      {"pre_tokenizer",
-       {{"type", "Split"},
-        {"pattern", {{"Regex", fmt::format(".{{{}}}", vocabulary.k)}}},
-        {"behavior", "Removed"},
-        {"invert", true}}},
+      {"pre_tokenizer", pre_tokenizer(tokenizer)},
       {"post_processor", post_processor(vocabulary)},
       {"decoder", nullptr},
       {"model", {{"type", "WordLevel"}, {"vocab", ids}, {"unk_token", "[UNK]"}}}};

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/threads.h"
 #include "communication/collectives.h"
+#include "data/splits.h"
 
 namespace barcodemae {
 namespace {
@@ -144,10 +145,10 @@ EmbedStreamResult embed_stream(
   const auto missing = std::ranges::find_if(
       options.splits, [&](const std::string& split) { return !splits_of_file.contains(split); });
   if (missing != options.splits.end()) {
-    splits_of_file.erase("");
     throw UserError("No record is of the split \"{}\"\nSplits of this file: {}", *missing,
-                    splits_of_file.empty() ? "none (it has no column \"split\")"
-                                           : fmt::format("{}", fmt::join(splits_of_file, ", ")));
+                    reader.has_splits()
+                        ? listed_splits({splits_of_file.begin(), splits_of_file.end()})
+                        : "none (it has no column \"split\")");
   }
   if (!result.skips.empty() && result.embedded == 0 && communicator.rank() == 0)
     throw UserError("None of the {} records could be embedded: the first, \"{}\", has {}", read,

@@ -50,7 +50,7 @@ class TextOutput {
 
 struct EmbeddingWriter::Implementation {
   Columns columns;
-  fs::path skipped_path;
+  fs::path skipped_path, maker_path;
   std::optional<NpyWriter> npy;
   std::optional<TextOutput> text;
   std::string line;
@@ -68,6 +68,7 @@ EmbeddingWriter::EmbeddingWriter(const fs::path& path, const Columns& columns)
   if (!npy && columns.type == NpyType::kFloat16)
     throw UserError("{}: float16 is for .npy; text holds every digit of float32", path.string());
   if (npy) self.npy.emplace(path, columns.width, columns.type);
+  if (npy) self.maker_path = fs::path(path).replace_extension(".model.json");
   self.text.emplace(standard_output ? path : fs::path(path).replace_extension(".tsv"));
   if (!standard_output) self.skipped_path = fs::path(path).replace_extension(".skipped.tsv");
 
@@ -131,6 +132,9 @@ void EmbeddingWriter::commit(const std::vector<ReadReport::Skip>& skips) {
     fs::remove(self.skipped_path, ignored);  // of an earlier run
   } else {
     write_file_atomically(self.skipped_path, list);
+  }
+  if (!self.columns.maker.empty() && !self.maker_path.empty()) {
+    write_file_atomically(self.maker_path, self.columns.maker);
   }
   self.text->commit();
   if (self.npy) self.npy->commit();

@@ -19,8 +19,8 @@ namespace barcodemae {
 /// Writes X.npy ([records, width], float32 or float16) with X.tsv beside it (a header, then one
 /// line a vector: id, a column for each rank, and split and anchored where there are such), or
 /// X.tsv alone with a further column per dimension (e0, e1, …), or the same to standard output
-/// ("-"). X.skipped.tsv (line, id, reason) lists what could not be embedded, if anything. All files
-/// appear whole, together at commit(), or not at all.
+/// ("-"). X.model.json says what made an X.npy. X.skipped.tsv (line, id, reason) lists what could
+/// not be embedded, if anything. All files appear whole, together at commit(), or not at all.
 class EmbeddingWriter {
  public:
   struct Columns {
@@ -28,6 +28,7 @@ class EmbeddingWriter {
     bool split = false;     ///< whether the input has splits
     bool anchored = false;  ///< whether the model reads marker coordinates: yes or no per record
     NpyType type = NpyType::kFloat32;  ///< of the numbers in an .npy; text always holds float32
+    std::string maker = {};            ///< X.model.json's text, beside X.npy; empty: no such file
   };
   /// Throws UserError when the name ends in neither .npy nor .tsv, or in no .npy with float16, and
   /// as AtomicFile does.

@@ -60,6 +60,7 @@ void describe_reading(const PrepareAccount& account, Text& text) {
   text.count(account.too_short, "left out: shorter than --min-length");
   text.count(account.too_ambiguous, "left out: more ambiguous bases than --max-ambiguous");
   text.count(account.unnamed, "without an id: named by their sequence's hash");
+  text.count(account.no_species, "whose species names none (Aus sp.): kept without it");
   text.count(read.unread_headers, "with a FASTA header of no known form: read without labels");
 }
 

@@ -31,6 +31,7 @@ struct PrepareAccount {
   ReadReport read;
   std::int64_t too_short = 0, too_ambiguous = 0;  ///< records left out
   std::int64_t unnamed = 0;                       ///< records without an id
+  std::int64_t no_species = 0;                    ///< records whose species is "Aus sp."
   std::int64_t used = 0;                          ///< records that are left
   std::int64_t distinct = 0;                      ///< sequences among them
   std::int64_t without_split = 0;                 ///< barcodes left out, where splits are kept

@@ -17,6 +17,7 @@
 #include "prepare/barcode_table.h"
 #include "prepare/lineage_table.h"
 #include "prepare/settle.h"
+#include "sequence/text.h"
 #include "sequence/writer.h"
 
 namespace barcodemae {
@@ -105,7 +106,7 @@ class Preparation {
   /// Calls `take(record, sequence hash, key)` for each record that is to be used.
   template <typename Take>
   void read(RecordReader& reader, const char* what, Take take) {
-    account_.too_short = account_.too_ambiguous = account_.unnamed = 0;
+    account_.too_short = account_.too_ambiguous = account_.unnamed = account_.no_species = 0;
     Progress progress(fmt::format("{} {}", what, account_.file), "bytes", reader.bytes_total());
     constexpr std::int64_t kRecordsPerUpdate = 4096;
     std::uint64_t place = 0;
@@ -116,6 +117,11 @@ class Preparation {
       if (record.id.empty()) {
         ++account_.unnamed;
         record.id = fmt::format("barcode-{:016x}", sequence.high);
+      }
+      std::string& species = record.label(Rank::kSpecies);
+      if (!account_.own_splits && names_no_species(species)) {
+        ++account_.no_species;
+        species.clear();
       }
       const bool first = options_.duplicates == Duplicates::kFirstInFile;
       take(record, sequence, first ? place : hash_128(record.id + '\n' + record.country).low);

@@ -38,12 +38,6 @@ void set_label(Record& record, Rank rank, std::string_view name) {
   if (!is_missing_label(name)) record.label(rank) = name;
 }
 
-/// "Aus sp." names a genus and no species; "Aus sp. 1ABC" is a name in use until there is another.
-bool names_no_species(std::string_view text) {
-  return text.ends_with(" sp.") || text.ends_with(" sp") || text.ends_with("_sp") ||
-         text.ends_with("_sp.");
-}
-
 /// Rank of the letter by which SINTAX and UNITE name it. A domain stands for the kingdom.
 std::optional<Rank> rank_of_letter(char letter) {
   switch (letter) {

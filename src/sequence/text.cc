@@ -87,11 +87,20 @@ std::string excerpt(std::string_view text, std::size_t bytes) {
 }
 
 bool is_missing_label(std::string_view text) {
-  static constexpr std::array<std::string_view, 12> kPlaceholders = {
-      "None",           "NA",           "N/A",          "NaN",         "nan", "null", "NULL", "-",
-      "not_classified", "unclassified", "Unclassified", "unidentified"};
-  return text.empty() ||
-         std::find(kPlaceholders.begin(), kPlaceholders.end(), text) != kPlaceholders.end();
+  static constexpr std::array<std::string_view, 5> kAsWritten = {"NA", "N/A", "NaN", "nan", "-"};
+  static constexpr std::array<std::string_view, 6> kInAnyCase = {
+      "none", "null", "unknown", "unclassified", "not_classified", "unidentified"};
+  static constexpr std::string_view kUncertain = "incertae sedis", kJoined = "incertae_sedis";
+  const std::string_view end = text.substr(text.size() - std::min(text.size(), kUncertain.size()));
+  const auto is = [&](std::string_view word) { return equals_ignoring_case(text, word); };
+  return text.empty() || std::ranges::find(kAsWritten, text) != kAsWritten.end() ||
+         std::ranges::any_of(kInAnyCase, is) || equals_ignoring_case(end, kUncertain) ||
+         equals_ignoring_case(end, kJoined);
+}
+
+bool names_no_species(std::string_view text) {
+  return text.ends_with(" sp.") || text.ends_with(" sp") || text.ends_with("_sp") ||
+         text.ends_with("_sp.");
 }
 
 bool equals_ignoring_case(std::string_view left, std::string_view right) {

@@ -18,9 +18,13 @@ void clean_text_in_place(std::string& text);
 /// clean_text of at most `bytes` bytes, "…" marking a cut: for messages.
 std::string excerpt(std::string_view text, std::size_t bytes);
 
-/// Whether a label says that there is none: empty, or a placeholder that cannot be a name (None,
-/// NA, N/A, NaN, nan, null, NULL, -, not_classified, unclassified, Unclassified, unidentified).
+/// Whether a label says that there is none: empty, or a placeholder that cannot be a name: NA, N/A,
+/// NaN, nan, -, and in any case none, null, unknown, unclassified, not_classified, unidentified,
+/// and what ends in incertae sedis.
 bool is_missing_label(std::string_view text);
+
+/// "Aus sp." names a genus and no species; "Aus sp. 1ABC" is a name in use until there is another.
+bool names_no_species(std::string_view text);
 
 bool equals_ignoring_case(std::string_view left, std::string_view right);
 

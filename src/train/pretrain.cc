@@ -73,6 +73,10 @@ void announce(const RunRecord& run, const PretrainOptions& options,
       run.result.value("best_step", std::int64_t{0}),
       100 * run.result.value(fmt::format("best_{}_accuracy", task_name(options.model)), 0.0),
       (out / "last").string());
+  if (run.result.value("best_step", std::int64_t{0}) == 0) {
+    log_warn("no step was better than the beginning: {} is the untrained model. Train longer.",
+             out.string());
+  }
 }
 
 }  // namespace

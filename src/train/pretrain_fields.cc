@@ -288,7 +288,7 @@ std::vector<PretrainField> make_fields() {
       table.real("predict-share", FIELD(predict_share), kAboveZero, 1,
                  "Share of the masked k-mers that is decoded and predicted (CrossMAE): the decoder "
                  "of mae does not meet the others"));
-  zero_is_none(later(table.real("mask-ratio-final", FIELD(mask_ratio_final), 0, 0.99,
+  zero_is_none(later(table.real("mask-ratio-final", FIELD(mask_ratio_final), 0.01, 0.99,
                                 "Share that is masked at the end; from --mask-ratio there")));
   later(table.choice("mask-schedule", FIELD(mask_schedule),
                      std::vector<std::pair<std::string, MaskSchedule>>{
@@ -325,9 +325,10 @@ std::vector<PretrainField> make_fields() {
       "cross-entropy, contrastive, contrastive-others (own species left out), triplet, "
       "pair"));
   auxiliary.repeatable = true;
-  zero_is_none(later(
-      table.real("temperature", FIELD(temperature), 0, 100, "Of contrastive losses; default 0.1")));
-  zero_is_none(later(table.real("margin", FIELD(margin), 0, 2, "Of triplet losses; default 0.3")));
+  zero_is_none(later(table.real("temperature", FIELD(temperature), kAboveZero, 100,
+                                "Of contrastive losses; default 0.1")));
+  zero_is_none(
+      later(table.real("margin", FIELD(margin), kAboveZero, 2, "Of triplet losses; default 0.3")));
   later(table.real("auxiliary-warmup", FIELD(auxiliary_warmup), 0, 1e6,
                    "Epochs in which the weights of auxiliary losses rise from 0"));
   later(table.text("balanced-batches", FIELD(balanced_batches), "CxM",

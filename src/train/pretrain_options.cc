@@ -43,6 +43,12 @@ void refuse_idle_options(const std::map<std::string, std::string>& given,
   if (options.mask_ratio_final == 0) {
     refuse({"mask-schedule"}, "without --mask-ratio-final the ratio stays as it is");
   }
+  if (options.schedule.kind == ScheduleKind::kOneCycle) {
+    refuse({"beta1"}, "--schedule onecycle moves β₁ from --cycle-beta1-high to --cycle-beta1-low");
+  } else {
+    refuse({"cycle-start-divisor", "cycle-end-divisor", "cycle-beta1-high", "cycle-beta1-low"},
+           "of --schedule onecycle alone");
+  }
   if (model.soft_targets == SoftTargets::kNone) {
     refuse({"soft-sharpness"}, "there are no --soft-targets");
   }
@@ -81,6 +87,10 @@ void resolve_auxiliary(const std::map<std::string, std::string>& given, Pretrain
              "cross-entropy, contrastive, contrastive-others, triplet or pair between the colons");
     }
     loss.kind = *kind;
+    if (loss.kind == AuxiliaryKind::kContrastiveOthers && loss.rank >= Rank::kSpecies) {
+      reject("auxiliary", text,
+             "a rank above species: contrastive-others leaves out barcodes of the same species");
+    }
     if (options.temperature > 0) loss.temperature = options.temperature;
     if (options.margin > 0) loss.margin = options.margin;
     for (const AuxiliaryLoss& other : options.model.auxiliary) {

@@ -92,6 +92,7 @@ TEST(LinearProbe, GradientsAreThoseOfCentralDifferences) {
   options.learning_rate = 0.5;
   options.weight_decay = options.momentum = 0;
   options.patience = 0;
+  options.batch = 60;
   options.epochs = 1;
   const LinearProbe before = LinearProbe::train(problem.rows(), problem.rows(), options);
   options.epochs = 2;
@@ -121,6 +122,7 @@ TEST(LinearProbe, ReferenceProtocolAgreesWithPyTorch) {
   options.weight_decay = 1e-9;
   options.momentum = 0.95;
   options.epochs = 12;
+  options.batch = 1024;
   options.patience = 0;
   const LinearProbe probe = LinearProbe::train(train.rows(), train.rows(), options);
   const auto expected = golden.floats("reference_weights", Golden::kClasses, Golden::kFeatures + 1);
@@ -162,7 +164,7 @@ TEST(LinearProbe, KeepsTheBestEpochAndStopsWhenNoneIsBetter) {
   Options options;
   options.learning_rate = 0.3;  // so high that it soon gets no better
   options.epochs = 200;
-  options.batch = 32;
+  options.batch = 8;  // 3 epochs are more than 64 steps
   const LinearProbe probe = LinearProbe::train(train.rows(), validation.rows(), options);
   const auto& epochs = probe.epochs();
   ASSERT_LT(epochs.size(), 200u);
@@ -170,6 +172,24 @@ TEST(LinearProbe, KeepsTheBestEpochAndStopsWhenNoneIsBetter) {
   const double best = epochs[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
   for (const ProbeEpoch& epoch : epochs) EXPECT_LE(epoch.validation_accuracy, best);
   EXPECT_EQ(probe.accuracy(validation.rows()), best);
+}
+
+TEST(LinearProbe, FewRowsMakeStepsEnough) {
+  EXPECT_EQ(Options().batch_for(1'000'000), 1024);
+  EXPECT_EQ(Options().batch_for(3200), 100);
+  EXPECT_EQ(Options().batch_for(60), 16);
+  EXPECT_EQ(Options{.batch = 500}.batch_for(60), 500);
+  const Problem train = gaussians(60, 8, 4, 5), other = gaussians(200, 8, 4, 5);
+  Options patient;
+  patient.learning_rate = 1e-2;
+  Options most = patient;
+  most.epochs = 2000;
+  most.patience = 0;
+  const double reached =
+      LinearProbe::train(train.rows(), other.rows(), patient).accuracy(other.rows());
+  EXPECT_GT(reached,
+            LinearProbe::train(train.rows(), other.rows(), most).accuracy(other.rows()) - 0.05);
+  EXPECT_GT(reached, 0.5);
 }
 
 TEST(LinearProbe, RowsWithoutALabelAndConstantFeaturesChangeNothing) {

@@ -179,6 +179,7 @@ TEST(BadOption, OfPrepareIsNamed) {
 TEST(BadOption, NoCommandAndUnknownCommand) {
   EXPECT_EQ(run_barcodemae({}).exit_code, 2);
   expect_refused({"pretrian"}, "unknown command 'pretrian'");
+  expect_refused({"evaluate", "kn"}, "Commands: knn, linear");
   EXPECT_EQ(run_barcodemae({"--help"}).exit_code, 0);
   EXPECT_EQ(run_barcodemae({"--version"}).exit_code, 0);
 }
@@ -336,6 +337,8 @@ TEST(BadEmbeddings, AreNamed) {
       {"evaluate", "clustering", "--npy", junk, table, "--reduce", "none", "--components", "2"},
       "--components: an option of UMAP");
   expect_refused({"evaluate", "clustering", "--npy", junk, table}, "k.npy");
+  expect_refused({"evaluate", "clustering", "--npy", junk, table, "--precision", "f32"},
+                 "--precision: files of embeddings hold vectors");
   expect_refused({"evaluate", "clustering", "--npy", junk, table, "--neighbours", "1"},
                  "--neighbours");
 }

@@ -54,6 +54,7 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_EQ(rows[2]["name"], "random-initialised encoder");
   for (const auto& row : rows) EXPECT_GT(row["accuracy"], 0.0) << row["name"];
 
+  EXPECT_EQ(nlohmann::json::parse(read_text(folder / "k.model.json"))["model"], folder / "model");
   // The same vectors by way of files give the same accuracy.
   run({"evaluate", "knn", "--keys-npy", folder / "k.npy", folder / "k.tsv", "--queries-npy",
        folder / "q.npy", folder / "q.tsv", "--json", external});
@@ -294,6 +295,7 @@ TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
       {"simulate", "--config", unknown, "--records", "1", "--out", folder / "d.csv"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("recordz"));
+  EXPECT_THAT(refused.err, HasSubstr(unknown));
 }
 
 }  // namespace

@@ -40,6 +40,11 @@ class ClustersOfEmbeddings : public EmbeddingFilesTest {
   ClusteringOptions options_;
 };
 
+TEST_F(ClustersOfEmbeddings, MoreNeighboursThanRecordsAreAllOfThem) {
+  options_.umap.neighbours = 1000;
+  EXPECT_EQ(evaluate_clustering(files_, options_, alone_).to_json()["umap"]["neighbours"], 59);
+}
+
 TEST_F(ClustersOfEmbeddings, BringLabelsBackWithAndWithoutUmap) {
   for (const bool reduce : {true, false}) {
     options_.reduce = reduce;
@@ -49,7 +54,7 @@ TEST_F(ClustersOfEmbeddings, BringLabelsBackWithAndWithoutUmap) {
     EXPECT_EQ(result.clusters, 3);
     ASSERT_EQ(result.rows.size(), 1u);
     EXPECT_NEAR(result.rows[0].scores.adjusted_mutual_information, 1, 1e-12);
-    const auto json = nlohmann::json::parse(result.to_json());
+    const auto json = result.to_json();
     EXPECT_EQ(json["rows"][0]["name"], "c");
     EXPECT_NEAR(json["rows"][0]["ami"].get<double>(), 1, 1e-12);
     EXPECT_EQ(json["umap"].is_null(), !reduce);

@@ -37,7 +37,7 @@ TEST_F(EmbeddingsMadeElsewhere, AreSearchedAndScored) {
   EXPECT_EQ(scores.correct, 1);
   EXPECT_EQ(scores.unreachable, 1);
   EXPECT_EQ(scores.unlabelled, 1);
-  const auto json = nlohmann::json::parse(result.to_json());
+  const auto json = result.to_json();
   EXPECT_EQ(json["rows"][0]["name"], "k");
   EXPECT_NEAR(json["rows"][0]["accuracy"].get<double>(), 1.0 / 3, 1e-12);
   EXPECT_THAT(result.to_text(), HasSubstr("33.33"));
@@ -81,7 +81,7 @@ TEST_F(EmbeddingsMadeElsewhere, SeveralNeighboursVote) {
     options.neighbours = k;
     options.votes = votes;
     const KnnResult result = evaluate_knn(keys, queries, options, alone_);
-    EXPECT_EQ(nlohmann::json::parse(result.to_json())["k"], k);
+    EXPECT_EQ(result.to_json()["k"], k);
     return result.rows[0].scores.correct;
   };
   EXPECT_EQ(correct(1, {}), 0);
@@ -126,7 +126,7 @@ TEST_F(EmbeddingsMadeElsewhere, AnswersAreToldApartByTheQuerysBin) {
   const KnnResult result = evaluate_knn(keys, queries, options, alone_);
   EXPECT_EQ(result.queries_by_bin, (BinCounts{1, 2, 0, 1, 0}));
   EXPECT_EQ(result.rows[0].correct_by_bin, (BinCounts{1, 1, 0, 0, 0}));
-  EXPECT_EQ(nlohmann::json::parse(result.to_json())["rows"][0]["correct_by_bin"]["shared"], 1);
+  EXPECT_EQ(result.to_json()["rows"][0]["correct_by_bin"]["shared"], 1);
   const auto table = result.bin_table();
   ASSERT_EQ(table.size(), 3u);
   EXPECT_THAT(table[0], ElementsAre("the query's BIN holds", "its label alone",
@@ -171,12 +171,35 @@ TEST_F(EmbeddingsMadeElsewhere, MismatchesAreNamed) {
   EXPECT_THAT(refusal(named, named), HasSubstr("every id of"));
 }
 
+TEST_F(EmbeddingsMadeElsewhere, VectorsOfTwoModelsAreNotCompared) {
+  const auto keys = files("k", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nBus\n");
+  const auto queries = files("q", {2, 2, {1, 0, 0, 1}}, "genus\nAus\nBus\n");
+  const auto made_by = [&](const char* name, const char* model, const char* pooling) {
+    std::ofstream(folder_ / (std::string(name) + ".model.json"))
+        << fmt::format(R"({{"model": "{0}", "model_fingerprint": "{0}", "pooling": "{1}", )"
+                       R"("anchor": "auto"}})",
+                       model, pooling);
+  };
+  made_by("k", "one", "mean");
+  EXPECT_EQ(evaluate_knn(keys, queries, {}, alone_).rows[0].scores.accuracy, 1) << "one is unknown";
+  made_by("q", "one", "mean");
+  EXPECT_EQ(evaluate_knn(keys, queries, {}, alone_).rows[0].scores.accuracy, 1);
+  made_by("q", "other", "mean");
+  EXPECT_THAT(refusal(keys, queries), HasSubstr("q.npy by other (pooling mean, anchor auto)"));
+  made_by("q", "one", "cls");
+  EXPECT_THAT(refusal(keys, queries), HasSubstr("cannot be compared"));
+}
+
 TEST_F(EmbeddingsMadeElsewhere, LabelColumnsHaveAliases) {
   std::ofstream(folder_ / "a.tsv") << "id\tbin_uri\tgenus_name\nx\tBOLD:AAA\tAus\n";
   EXPECT_THAT(read_label_column(folder_ / "a.tsv", Rank::kBin), ElementsAre("BOLD:AAA"));
   EXPECT_THAT(read_label_column(folder_ / "a.tsv", Rank::kGenus), ElementsAre("Aus"));
   std::ofstream(folder_ / "excel.tsv") << "\xEF\xBB\xBFId\tGenus\r\nx\tAus\r\n\r\n";
   EXPECT_THAT(read_label_column(folder_ / "excel.tsv", Rank::kGenus), ElementsAre("Aus"));
+  std::ofstream(folder_ / "quoted.tsv") << "\"id\"\t\"BIN URI\"\t\"genus\"\n"
+                                           "\"x\"\t\"BOLD:AAA\"\t\"Aus \"\"b\"\"\"\n";
+  EXPECT_THAT(read_label_column(folder_ / "quoted.tsv", Rank::kBin), ElementsAre("BOLD:AAA"));
+  EXPECT_THAT(read_label_column(folder_ / "quoted.tsv", Rank::kGenus), ElementsAre("Aus \"b\""));
   std::ofstream(folder_ / "b.tsv") << "id\tgenus\nx\n";
   EXPECT_THROW(read_label_column(folder_ / "b.tsv", Rank::kGenus), UserError);
 }

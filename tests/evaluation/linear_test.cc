@@ -49,7 +49,7 @@ TEST_F(LinearProbeOfFiles, ChoosesTheLearningRateOnValAndScoresTest) {
   EXPECT_EQ(row.validation_accuracy, 1);
   EXPECT_EQ(row.scores.queries, 60);
   EXPECT_GE(row.scores.correct, 59);
-  const auto json = nlohmann::json::parse(result.to_json());
+  const auto json = result.to_json();
   EXPECT_EQ(json["task"], "linear");
   EXPECT_EQ(json["rows"][0]["epochs"].size(), row.epochs.size());
   EXPECT_THAT(result.to_text(), HasSubstr("3 classes"));

@@ -120,7 +120,7 @@ class FinetuneTest : public testing::Test {
   }
 
   static nlohmann::json timeless(const FinetuneResult& result) {
-    nlohmann::json json = nlohmann::json::parse(result.to_json());
+    nlohmann::json json = result.to_json();
     json["rows"][0].erase("seconds");
     return json;
   }
@@ -158,7 +158,7 @@ TEST_F(FinetuneTest, LearnsSpeciesAndCountsThoseItCannotKnow) {
   EXPECT_THAT(result->to_text(), HasSubstr("4 test records have a label that is not trained on"));
   EXPECT_THAT(result->class_table(), HasSubstr(",Aus b,8,8,1.0"));
   EXPECT_THAT(result->record_table(), HasSubstr(",Aus b,Aus b\n"));
-  const auto json = nlohmann::json::parse(result->to_json());
+  const auto json = result->to_json();
   EXPECT_EQ(json["rows"][0]["epochs"].size(), result->epochs.size());
   EXPECT_EQ(json["rows"][0]["label_not_among_keys"], 4);
 

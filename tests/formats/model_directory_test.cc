@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "formats/safetensors.h"
+#include "formats/tokenizer_json.h"
 #include "nn/masked_autoencoder.h"
 #include "nn/objective.h"
 #include "readouts.h"
@@ -138,6 +139,17 @@ TEST_F(ModelDirectory, ComesBackAsItWasWritten) {
   EXPECT_FALSE(description.coder.profile);
   EXPECT_EQ(description.training, tiny_description().training);
   EXPECT_THAT(read("config.json"), HasSubstr("\"layer_norm_eps\": 1e-12,"));
+}
+
+TEST_F(ModelDirectory, OverlappingKmersAreRefusedByAutoTokenizer) {
+  const KmerVocabulary vocabulary{2, {"[MASK]", "[UNK]"}};
+  const auto step = [&](int stride) {
+    return nlohmann::json::parse(write_tokenizer_json(KmerTokenizer(vocabulary, stride, 40)))
+        .at("pre_tokenizer")
+        .at("type");
+  };
+  EXPECT_EQ(step(2), "Split");
+  EXPECT_EQ(step(1), "KmersWithStride") << "no step that the tokenizers library knows";
 }
 
 TEST_F(ModelDirectory, HoldsPlainBertModelNames) {

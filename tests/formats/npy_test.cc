@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -83,6 +84,23 @@ TEST(Npy, ReadsAllVersionsHalvesAndOddSpelling) {
   EXPECT_THAT(odd.values, ElementsAre(-1.5f));
 }
 
+TEST(Npy, ReadsWhatNumpySavesByItself) {
+  const auto bytes_of = [](auto values) {
+    return std::string(reinterpret_cast<const char*>(values.data()), sizeof(values));
+  };
+  const std::array<double, 6> doubles = {1, 2.5, -3, 4, 5, 0.1};
+  EXPECT_THAT(parse(array("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }\n", 0) +
+                    bytes_of(doubles))
+                  .values,
+              ElementsAre(1.f, 2.5f, -3.f, 4.f, 5.f, 0.1f));
+  // array.T of a matrix is stored column by column.
+  const std::array<float, 6> columns = {1, 4, 2, 5, 3, 6};
+  const Matrix matrix = parse(
+      array("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }\n", 0) + bytes_of(columns));
+  EXPECT_EQ(matrix.rows, 2);
+  EXPECT_THAT(matrix.values, ElementsAre(1.f, 2.f, 3.f, 4.f, 5.f, 6.f));
+}
+
 TEST(Npy, RefusesWhatItCannotReadWithTheReason) {
   const auto dictionary = [](const char* type, const char* order, const char* shape) {
     return fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}\n", type, order,
@@ -90,11 +108,9 @@ TEST(Npy, RefusesWhatItCannotReadWithTheReason) {
   };
   EXPECT_THAT(error_of("PK\x03\x04 some zip archive"), HasSubstr("expected a NumPy array"));
   EXPECT_THAT(error_of(""), HasSubstr("expected a NumPy array"));
-  EXPECT_THAT(error_of(array(dictionary("<f8", "False", "(1, 1)"), 8)), HasSubstr("astype"));
+  EXPECT_THAT(error_of(array(dictionary("<i8", "False", "(1, 1)"), 8)), HasSubstr("astype"));
   EXPECT_THAT(error_of(array(dictionary(">f4", "False", "(1, 1)"), 4)), HasSubstr("little-endian"));
   EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(4,)"), 16)), HasSubstr("reshape(1, -1)"));
-  EXPECT_THAT(error_of(array(dictionary("<f4", "True", "(2, 2)"), 16)),
-              HasSubstr("ascontiguousarray"));
   EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(2, 2)"), 15)), HasSubstr("truncated"));
   EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(2, 2)"), 17)), HasSubstr("damaged"));
   EXPECT_THAT(error_of(array(dictionary("<f4", "False", "(4611686018427387904, 4)"), 0)),

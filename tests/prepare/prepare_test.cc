@@ -390,6 +390,21 @@ TEST_F(Prepare, WarnsOfUnseenSpeciesInTrain) {
   EXPECT_THAT(prepared.account.to_text(), HasSubstr("warning: 1 species"));
 }
 
+TEST_F(Prepare, ASpeciesThatNamesNoneIsLeftEmpty) {
+  const std::string table =
+      "id,genus,species,split,seq\nA,Aus,Aus sp.,train,ACGTAC\n"
+      "B,Aus,Aus sp. 1,train,ACGTTT\nC,UNKNOWN,None,train,ACGGGG\n";
+  const Prepared made = run(table);
+  EXPECT_EQ(made.account.no_species, 1);
+  EXPECT_EQ(made.find("A")->label(Rank::kSpecies), "");
+  EXPECT_EQ(made.find("B")->label(Rank::kSpecies), "Aus sp. 1");
+  EXPECT_EQ(made.find("C")->label(Rank::kGenus), "");
+  EXPECT_THAT(made.account.to_text(), HasSubstr("Aus sp."));
+  PrepareOptions own;
+  own.splits = SplitSource::kOwn;
+  EXPECT_EQ(run(table, own).find("A")->label(Rank::kSpecies), "Aus sp.") << "labels as filed";
+}
+
 TEST_F(Prepare, ReadsCanadianInvertebrates) {
   const std::string text =
       "processid,sampleid,dna_bin,phylum,class,order,family,genus,species,dna_barcode,sequence_len,"

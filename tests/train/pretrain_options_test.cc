@@ -107,6 +107,14 @@ TEST(PretrainOptions, CombinationsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(with("predict-n", "true"), HasSubstr("--tokenize-n"));
   EXPECT_THAT(with("auxiliary", "genus:pair:1,genus:pair:2"), HasSubstr("there already"));
   EXPECT_THAT(with("mask-schedule", "cosine"), HasSubstr("without --mask-ratio-final"));
+  EXPECT_THAT(with("mask-ratio-final", "0"), HasSubstr("--mask-ratio-final 0: expected"));
+  EXPECT_THAT(with("margin", "0"), HasSubstr("--margin 0: expected a number above 0"));
+  EXPECT_THAT(with("temperature", "0"), HasSubstr("--temperature 0: expected a number above 0"));
+  EXPECT_THAT(with("auxiliary", "species:contrastive-others:1"), HasSubstr("a rank above species"));
+  EXPECT_THAT(error_of({{"schedule", "onecycle"}, {"beta1", "0.5"}}),
+              HasSubstr("--beta1: --schedule onecycle moves"));
+  EXPECT_THAT(error_of({{"schedule", "cosine"}, {"cycle-beta1-high", "0.5"}}),
+              HasSubstr("--cycle-beta1-high: of --schedule onecycle alone"));
   EXPECT_THAT(with("soft-sharpness", "2"), HasSubstr("no --soft-targets"));
   EXPECT_THAT(error_of({{"tokenizer", "pairs.json"}, {"anchor", "none"}, {"max-bases", "500"}}),
               HasSubstr("--max-bases: byte pairs"));
