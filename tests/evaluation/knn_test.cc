@@ -65,7 +65,7 @@ TEST_F(EmbeddingsMadeElsewhere, RowsWithoutALabelAnswerNothing) {
   EXPECT_EQ(result.left_out, 2);
   EXPECT_THAT(result.to_text(),
               testing::AllOf(HasSubstr("cosine 1-NN: 1 queries ("), HasSubstr("against 2 keys"),
-                             HasSubstr("\n1 queries without a label")));
+                             HasSubstr("\n2 records without a label")));
   EXPECT_EQ(result.rows[0].scores.queries, 1);
   EXPECT_EQ(result.rows[0].scores.correct, 1);
   EXPECT_THAT(result.record_table(), HasSubstr("\nk,row 1,Aus,Aus,row 2,"));

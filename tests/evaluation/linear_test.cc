@@ -78,8 +78,8 @@ TEST_F(LinearProbeOfFiles, UnlabelledRowsAndUnknownSpeciesAreCounted) {
   EXPECT_EQ(result.rows[0].scores.unreachable, 1);
   EXPECT_EQ(result.test_count, 2);
   EXPECT_EQ(result.left_out, 1);
-  EXPECT_THAT(result.to_text(), testing::AllOf(HasSubstr("tested on 2 ("),
-                                               HasSubstr("\n1 test rows without a label")));
+  EXPECT_THAT(result.to_text(),
+              testing::AllOf(HasSubstr("tested on 2 ("), HasSubstr("\n1 rows without a label")));
 }
 
 TEST_F(LinearProbeOfFiles, MismatchesAreNamed) {
