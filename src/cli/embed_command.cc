@@ -78,12 +78,16 @@ void run(const EmbedCommandOptions& options, Communicator& communicator) {
 
   RecordReader reader(options.data, {options.marker_code});
   const bool anchored = embedder.description().coder.profile.has_value();
-  const EmbeddingWriter::Columns columns{
+  EmbeddingWriter::Columns columns{
       embedder.width(), reader.has_splits(), anchored,
-      options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32,
-      maker(options, directory, precision)};
+      options.dtype == "float16" ? NpyType::kFloat16 : NpyType::kFloat32};
   std::optional<EmbeddingWriter> writer;
-  if (communicator.rank() == 0) writer.emplace(options.out, columns);
+  if (communicator.rank() == 0) {
+    if (fs::path(options.out).extension() == ".npy") {
+      columns.maker = maker(options, directory, precision);
+    }
+    writer.emplace(options.out, columns);
+  }
   const EmbedStreamResult result = embed_stream(
       embedder, reader, {splits},
       [&](const Record& record, const Placement& placement, std::span<const float> vector) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "data/splits.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 
 #include "base/error.h"
 #include "sequence/record.h"
+#include "sequence/text.h"
 
 namespace barcodemae {
 
@@ -27,12 +26,8 @@ std::vector<std::string> parse_splits(std::string_view text, std::string_view op
 }
 
 std::string listed_splits(std::vector<std::string> names) {
-  constexpr std::size_t kShown = 12;
   std::erase(names, "");
-  if (names.empty()) return "none";
-  const std::size_t shown = std::min(names.size(), kShown);
-  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + std::ptrdiff_t(shown), ", "),
-                     shown < names.size() ? ", …" : "");
+  return names.empty() ? "none" : listed(names);
 }
 
 }  // namespace barcodemae

@@ -288,7 +288,7 @@ KnnResult evaluate_knn(const EmbeddingFiles& key_files, const EmbeddingFiles& qu
                    {query_files.labels.string() + ": queries", queries.labels}, options.rank,
                    result.label_names);
   require_keys(options.neighbours, keys.vectors.rows, key_files.vectors.string());
-  warn_of_shared_ids(key_files.labels, query_files.labels);
+  warn_of_shared_ids({key_files.labels, query_files.labels});
   const Judge judge(std::move(key_labels), std::move(query_labels), numbers.count(),
                     options.neighbours, options.votes);
   result.queries_by_bin = judge.queries_by_bin();
@@ -396,11 +396,7 @@ std::string KnnResult::to_text() const {
                   format_count(query_count), queries, format_count(key_count), keys);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;
-    if (left_out > 0) {
-      text +=
-          fmt::format("{} records without a label at this rank, or without a token, are left out\n",
-                      format_count(left_out));
-    }
+    text += left_out_line(left_out, "records");
     if (first.unreachable > 0) {
       text += fmt::format("{} queries have a label that no key has; they count as wrong\n",
                           format_count(first.unreachable));

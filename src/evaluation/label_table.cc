@@ -28,12 +28,8 @@ std::vector<std::string> split_tabs(const std::string& line) {
 /// A cell without the quotes that pandas and spreadsheets put around some; doubled ones are one.
 std::string unquoted(std::string_view cell) {
   if (cell.size() < 2 || cell.front() != '"' || cell.back() != '"') return std::string(cell);
-  cell = cell.substr(1, cell.size() - 2);
   std::string text;
-  for (std::size_t at = 0; at < cell.size(); ++at) {
-    text += cell[at];
-    if (cell[at] == '"' && at + 1 < cell.size() && cell[at + 1] == '"') ++at;
-  }
+  append_unescaped(text, cell.substr(1, cell.size() - 2));
   return text;
 }
 
@@ -103,12 +99,8 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
   std::vector<std::string> header;
   auto labels = read_column(file, accepted, header);
   if (!labels) {
-    constexpr std::size_t kShown = 12;
-    const std::vector<std::string> shown(header.begin(),
-                                         header.begin() + std::min(header.size(), kShown));
-    throw UserError("{}:1: no column named {}\nIt has, between tabs: {}{}", file.string(),
-                    fmt::join(accepted, " or "), fmt::join(shown, ", "),
-                    header.size() > kShown ? ", …" : "");
+    throw UserError("{}:1: no column named {}\nIt has, between tabs: {}", file.string(),
+                    fmt::join(accepted, " or "), listed(header));
   }
   return without_missing(*std::move(labels));
 }

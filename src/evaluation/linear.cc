@@ -172,9 +172,7 @@ LinearResult evaluate_linear(const LinearFiles& files, const LinearOptions& opti
                    {files.test.labels.string(), labels.test}, options.rank, result.label_names);
   require_question({files.train.labels.string(), labels.train},
                    {files.val.labels.string(), labels.val}, options.rank, result.label_names);
-  warn_of_shared_ids(files.train.labels, files.test.labels);
-  warn_of_shared_ids(files.train.labels, files.val.labels);
-  warn_of_shared_ids(files.val.labels, files.test.labels);
+  warn_of_shared_ids({files.train.labels, files.val.labels, files.test.labels});
   if (communicator.rank() != 0) return result;
   result.rows.push_back(probed_row(files.train.vectors.stem().string(), options, labels,
                                    RowSource::of(train.vectors), RowSource::of(val.vectors),
@@ -244,11 +242,7 @@ std::string LinearResult::to_text() const {
                             format_count(val_count), val);
   if (!rows.empty()) {
     const ClassificationScores& first = rows.front().scores;
-    if (left_out > 0) {
-      text +=
-          fmt::format("{} rows without a label at this rank, or without a token, are left out\n",
-                      format_count(left_out));
-    }
+    text += left_out_line(left_out, "rows");
     text +=
         fmt::format("{} test rows have a label that no training row has; they count as wrong\n\n",
                     format_count(first.unreachable));

@@ -1,14 +1,39 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation/questions.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "evaluation/label_table.h"
 
 namespace barcodemae {
+namespace {
+
+using Ids = std::vector<std::string>;
+
+void warn_of_shared(const std::filesystem::path& keys, const Ids& key_ids,
+                    const std::filesystem::path& queries, const Ids& query_ids) {
+  const std::unordered_set<std::string> known(key_ids.begin(), key_ids.end());
+  const auto shared = [&](const std::string& id) { return !id.empty() && known.count(id) != 0; };
+  const auto count = std::count_if(query_ids.begin(), query_ids.end(), shared);
+  if (count == 0) return;
+  const std::string& example = *std::find_if(query_ids.begin(), query_ids.end(), shared);
+  if (count == std::ssize(query_ids)) {
+    throw UserError(
+        "every id of {} is in {} too ({} …): each would be asked about itself\nGive embeddings of "
+        "different records.",
+        queries.string(), keys.string(), example);
+  }
+  log_warn("{} of {} ids of {} are in {} too ({} …)", count, query_ids.size(), queries.string(),
+           keys.string(), example);
+}
+
+}  // namespace
 
 std::vector<bool> known_labels(std::span<const std::int32_t> labels, std::int32_t classes) {
   std::vector<bool> known(static_cast<std::size_t>(classes), false);
@@ -53,21 +78,20 @@ void require_apart(const std::vector<std::string>& one, const std::vector<std::s
   }
 }
 
-void warn_of_shared_ids(const std::filesystem::path& keys, const std::filesystem::path& queries) {
-  const std::vector<std::string> first = read_ids(keys), second = read_ids(queries);
-  const std::unordered_set<std::string> known(first.begin(), first.end());
-  const auto shared = [&](const std::string& id) { return !id.empty() && known.count(id) != 0; };
-  const auto count = std::count_if(second.begin(), second.end(), shared);
-  if (count == 0) return;
-  const std::string& example = *std::find_if(second.begin(), second.end(), shared);
-  if (count == static_cast<std::ptrdiff_t>(second.size())) {
-    throw UserError(
-        "every id of {} is in {} too ({} …): each would be asked about itself\nGive embeddings of "
-        "different records.",
-        queries.string(), keys.string(), example);
+std::string left_out_line(std::int64_t count, std::string_view what) {
+  if (count == 0) return "";
+  return fmt::format("{} {} without a label at this rank, or without a token, are left out\n",
+                     format_count(count), what);
+}
+
+void warn_of_shared_ids(const std::vector<std::filesystem::path>& tables) {
+  std::vector<Ids> ids;
+  for (const std::filesystem::path& table : tables) {
+    ids.push_back(read_ids(table));
+    for (std::size_t earlier = 0; earlier + 1 < ids.size(); ++earlier) {
+      warn_of_shared(tables[earlier], ids[earlier], table, ids.back());
+    }
   }
-  log_warn("{} of {} ids of {} are in {} too ({} …)", count, second.size(), queries.string(),
-           keys.string(), example);
 }
 
 }  // namespace barcodemae

@@ -28,12 +28,15 @@ std::vector<bool> known_labels(std::span<const std::int32_t> labels, std::int32_
 void require_question(const NamedLabels& keys, const NamedLabels& queries, Rank rank,
                       const std::vector<std::string>& names);
 
+/// A line that says how many `what` ("records") are left out; empty where none are.
+std::string left_out_line(std::int64_t count, std::string_view what);
+
 /// Throws UserError when a split is on both sides: "{options}: {split} is in both, and {reason}".
 void require_apart(const std::vector<std::string>& one, const std::vector<std::string>& other,
                    const std::string& options, std::string_view reason);
 
-/// Warns when two tables with a column `id` share some. Throws UserError when all of the second
-/// table's ids are the first's: then each row would find itself.
-void warn_of_shared_ids(const std::filesystem::path& keys, const std::filesystem::path& queries);
+/// Warns when two of these tables with a column `id` share some. Throws UserError when all of the
+/// later table's ids are the first's: then each row would find itself.
+void warn_of_shared_ids(const std::vector<std::filesystem::path>& tables);
 
 }  // namespace barcodemae

@@ -13,6 +13,7 @@
 
 #include "base/progress.h"
 #include "evaluation/class_table.h"
+#include "evaluation/questions.h"
 #include "evaluation/scores_json.h"
 
 namespace barcodemae {
@@ -125,11 +126,7 @@ std::string FinetuneResult::to_text() const {
   text +=
       fmt::format("{} epochs, chosen on {} ({}), {} of which have a label that is not trained on\n",
                   epochs.size(), format_count(val_count), options.val, format_count(val_unknown));
-  if (left_out > 0) {
-    text +=
-        fmt::format("{} records without a label at this rank, or without a token, are left out\n",
-                    format_count(left_out));
-  }
+  text += left_out_line(left_out, "records");
   text +=
       fmt::format("{} test records have a label that is not trained on; they count as wrong\n\n",
                   format_count(scores.unreachable));

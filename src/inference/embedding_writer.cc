@@ -68,9 +68,9 @@ EmbeddingWriter::EmbeddingWriter(const fs::path& path, const Columns& columns)
   if (!npy && columns.type == NpyType::kFloat16)
     throw UserError("{}: float16 is for .npy; text holds every digit of float32", path.string());
   if (npy) self.npy.emplace(path, columns.width, columns.type);
-  if (npy) self.maker_path = fs::path(path).replace_extension(".model.json");
   self.text.emplace(standard_output ? path : fs::path(path).replace_extension(".tsv"));
   if (!standard_output) self.skipped_path = fs::path(path).replace_extension(".skipped.tsv");
+  self.maker_path = fs::path(path).replace_extension(".model.json");
 
   std::string header = "id";
   for (std::size_t rank = 0; rank < kRankCount; ++rank)
@@ -133,7 +133,7 @@ void EmbeddingWriter::commit(const std::vector<ReadReport::Skip>& skips) {
   } else {
     write_file_atomically(self.skipped_path, list);
   }
-  if (!self.columns.maker.empty() && !self.maker_path.empty()) {
+  if (self.npy && !self.columns.maker.empty()) {
     write_file_atomically(self.maker_path, self.columns.maker);
   }
   self.text->commit();

@@ -113,10 +113,7 @@ class RowSplitter {
     if (used_ == unescaped_.size()) unescaped_.push_back(std::make_unique<std::string>());
     std::string& copy = *unescaped_[used_++];
     copy.clear();
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      copy += text[i];
-      if (text[i] == '"' && i + 1 < text.size() && text[i + 1] == '"') ++i;
-    }
+    append_unescaped(copy, text);
     return copy;
   }
 
@@ -212,11 +209,9 @@ class TableParser : public RecordParser {
 
  private:
   [[noreturn]] void refuse(const std::vector<std::string>& header) const {
-    constexpr std::size_t kShown = 12;
-    std::vector<std::string> shown;
-    for (std::size_t i = 0; i < std::min(header.size(), kShown); ++i) {
-      shown.push_back(excerpt(header[i], 30));
-    }
+    std::vector<std::string> names;
+    names.reserve(header.size());
+    for (const std::string& name : header) names.push_back(excerpt(name, 30));
     if (header.size() == 1 && header[0].find(';') != std::string::npos) {
       throw UserError(
           "{}, line {}: this table is separated by ';'.\n"
@@ -233,10 +228,9 @@ class TableParser : public RecordParser {
     }
     throw UserError(
         "{}, line {}: no column holds sequences.\n"
-        "Found {} columns: {}{}.\n"
+        "Found {} columns: {}.\n"
         "Expected one named dna_barcode, nucleotides, nuc, sequence or seq: rename yours.",
-        lines_.source().name(), lines_.line(), header.size(), fmt::join(shown, ", "),
-        header.size() > kShown ? ", …" : "");
+        lines_.source().name(), lines_.line(), header.size(), listed(names));
   }
 
   void fill(const std::vector<std::string_view>& fields, Record& record, SequenceTraits& traits,

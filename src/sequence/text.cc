@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sequence/text.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
@@ -101,6 +103,20 @@ bool is_missing_label(std::string_view text) {
 bool names_no_species(std::string_view text) {
   return text.ends_with(" sp.") || text.ends_with(" sp") || text.ends_with("_sp") ||
          text.ends_with("_sp.");
+}
+
+void append_unescaped(std::string& out, std::string_view quoted) {
+  for (std::size_t i = 0; i < quoted.size(); ++i) {
+    out += quoted[i];
+    if (quoted[i] == '"' && i + 1 < quoted.size() && quoted[i + 1] == '"') ++i;
+  }
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::ptrdiff_t kShown = 12;
+  const std::ptrdiff_t shown = std::min(kShown, std::ssize(names));
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + shown, ", "),
+                     shown < std::ssize(names) ? ", …" : "");
 }
 
 bool equals_ignoring_case(std::string_view left, std::string_view right) {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace barcodemae {
 
@@ -25,6 +26,12 @@ bool is_missing_label(std::string_view text);
 
 /// "Aus sp." names a genus and no species; "Aus sp. 1ABC" is a name in use until there is another.
 bool names_no_species(std::string_view text);
+
+/// Appends what stands between the quotes of a table's cell: doubled quotes as one.
+void append_unescaped(std::string& out, std::string_view quoted);
+
+/// The first twelve names by commas, "…" for the others: for messages.
+std::string listed(const std::vector<std::string>& names);
 
 bool equals_ignoring_case(std::string_view left, std::string_view right);
 
