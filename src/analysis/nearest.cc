@@ -17,8 +17,6 @@ namespace {
 // Blocks fit L2 together with their product; they are fixed, so no result depends on threads.
 constexpr std::int64_t kKeyBlock = 1024;
 constexpr std::int64_t kQueryBlock = 256;
-// The GEMM rounds differently from the final scores: that many runners-up are scored again.
-constexpr int kSpareCandidates = 16;
 
 void normalise(std::span<float> row) {
   double square = 0;

@@ -11,6 +11,10 @@
 
 namespace barcodemae {
 
+/// The products of blocks round differently from the final scores: that many runners-up of each
+/// query are scored again.
+inline constexpr int kSpareCandidates = 16;
+
 struct Neighbour {
   std::int64_t key = -1;
   float similarity = 0;  ///< cosine; 0 when either vector is zero

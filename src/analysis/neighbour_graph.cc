@@ -34,10 +34,9 @@ NeighbourGraph cosine_neighbour_graph(const RowSource& points, int neighbours,
 double neighbour_graph_memory_bytes(std::int64_t points, std::int64_t dimensions, int neighbours) {
   // A normalised copy of the points and a few blocks; candidates (their lists double while they
   // grow), results, the graph; oneDNN's own.
-  constexpr std::int64_t kSpare = 16;
   constexpr double kLibrary = 40e6;
-  const std::int64_t per_point = dimensions * 4 + 3 * (neighbours + 1 + kSpare) * 16 + 40 +
-                                 (neighbours + 1) * 16 + neighbours * 8;
+  const std::int64_t per_point = dimensions * 4 + 3 * (neighbours + 1 + kSpareCandidates) * 16 +
+                                 40 + (neighbours + 1) * 16 + neighbours * 8;
   constexpr std::int64_t kBlockRows = 8 * 1024;
   return static_cast<double>(points * per_point + kBlockRows * dimensions * 4) + kLibrary;
 }

@@ -78,6 +78,40 @@ void add_fine_tuning(TableCommandOptions& options, Communicator& communicator) {
   };
 }
 
+/// Options of tasks and baselines that are not asked for.
+void refuse_idle_options(const CLI::App& command, const TableCommandOptions& options) {
+  const auto without = [&](TableTask task) { return options.table.tasks.count(task) == 0; };
+  if (without(TableTask::kLinear)) refuse_idle(command, {"--lr", "--epochs"}, "there is no probe");
+  if (without(TableTask::kMap)) {
+    refuse_idle(command, {"--map-rank", "--map-points"}, "there are no maps");
+    if (without(TableTask::kClustering)) {
+      refuse_idle(command, {"--neighbours", "--min-dist"}, "UMAP is not asked for");
+    }
+  }
+  if (without(TableTask::kClustering)) {
+    refuse_idle(command, {"--components"}, "UMAP before clustering is not asked for");
+    if (without(TableTask::kWard)) {
+      refuse_idle(command, {"--cluster-rank"}, "nothing is clustered");
+    }
+  }
+  if (without(TableTask::kUnseen) && without(TableTask::kCost)) {
+    refuse_idle(command, {"--unseen-rank"}, "nothing is asked of unseen species");
+  }
+  if (without(TableTask::kSpecies) && without(TableTask::kLinear) &&
+      without(TableTask::kFinetune)) {
+    refuse_idle(command, {"--rank"}, "no task is of the closed world");
+  }
+  if (without(TableTask::kFinetune)) {
+    refuse_idle(command, {"--finetune-epochs"}, "--tasks does not name finetune");
+  }
+  if (options.no_baselines) {
+    refuse_idle(command, {"--baselines", "--baseline-kmer"}, "--no-baselines leaves them out");
+  } else if (std::find(options.baselines.begin(), options.baselines.end(), "kmer") ==
+             options.baselines.end()) {
+    refuse_idle(command, {"--baseline-kmer"}, "--baselines does not name kmer");
+  }
+}
+
 TableResult run(TableCommandOptions& options, const CLI::App& command, Communicator& communicator) {
   TableOptions& table = options.table;
   table.rank = parse_rank_option("--rank", options.rank);
@@ -104,19 +138,8 @@ TableResult run(TableCommandOptions& options, const CLI::App& command, Communica
       if (named != options.tasks.end()) table.tasks.insert(task);
     }
   }
-  const auto without = [&](TableTask task) { return table.tasks.count(task) == 0; };
-  if (without(TableTask::kLinear)) refuse_idle(command, {"--lr", "--epochs"}, "there is no probe");
-  if (without(TableTask::kMap)) {
-    refuse_idle(command, {"--map-rank", "--map-points"}, "there are no maps");
-    if (without(TableTask::kClustering)) {
-      refuse_idle(command, {"--components", "--neighbours", "--min-dist"}, "UMAP is not asked for");
-    }
-  }
-  if (without(TableTask::kFinetune)) {
-    refuse_idle(command, {"--finetune-epochs"}, "--tasks does not name finetune");
-  } else {
-    add_fine_tuning(options, communicator);
-  }
+  refuse_idle_options(command, options);
+  if (table.tasks.count(TableTask::kFinetune) > 0) add_fine_tuning(options, communicator);
   table.random_baseline = false;
   table.baselines.names.clear();
   for (const std::string& name : kBaselines) {

@@ -18,9 +18,10 @@ struct HoldOut {
   std::vector<std::int64_t> training, validation;  ///< ascending, disjoint
 };
 
-/// Divides a data set without splits: about `share` of the records (at least one, when there are
-/// two different sequences) are held out. Drawn by sequence, so that a duplicate of a held-out
-/// record is held out too.
-HoldOut hold_out(const Dataset& data, double share, std::uint64_t seed);
+/// Divides `records` (ascending): about `share` of them (at least one, when there are two different
+/// sequences) are held out. Drawn by sequence, so that a duplicate of a held-out record is held out
+/// too.
+HoldOut hold_out(const Dataset& data, std::span<const std::int64_t> records, double share,
+                 std::uint64_t seed);
 
 }  // namespace barcodemae

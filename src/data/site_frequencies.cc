@@ -122,10 +122,16 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Se
   const KmerVocabulary& vocabulary = coder.tokenizer.vocabulary();
   const auto row_size = 4 * static_cast<std::size_t>(vocabulary.k);
   double sum = 0;
+  std::int64_t scored = 0, with_n = 0;
   for (const std::int32_t row : rows) {
     const auto token = static_cast<std::size_t>(row);
     const std::int32_t kmer = batch.ids[token] - vocabulary.first_kmer();
-    if (kmer < 0 || kmer >= vocabulary.kmers()) continue;
+    if (kmer < 0) continue;
+    if (kmer >= vocabulary.kmers()) {
+      ++with_n;
+      continue;
+    }
+    ++scored;
     const std::size_t begin = static_cast<std::size_t>(batch.positions[token]) * row_size;
     BARCODEMAE_CHECK(begin + row_size <= site_log_frequencies.size(), "position {} has no site",
                      batch.positions[token]);
@@ -134,7 +140,8 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Se
                                          base_at(kmer, vocabulary.k, j)]};
     }
   }
-  return sum;
+  if (scored == 0) return 0;
+  return sum * static_cast<double>(scored + with_n) / static_cast<double>(scored);
 }
 
 double site_frequency_loss(std::span<const float> site_log_frequencies, const Dataset& data,
@@ -145,12 +152,13 @@ double site_frequency_loss(std::span<const float> site_log_frequencies, const Da
   std::vector<double> sums(blocks);
   std::vector<std::int64_t> kmers(blocks);
   for_each_block(data, coder, records, offsets, [&](std::size_t block, const PackedBatch& batch) {
-    std::vector<std::int32_t> rows(batch.ids.size());
-    std::iota(rows.begin(), rows.end(), 0);
+    std::vector<std::int32_t> rows;
+    for (std::size_t token = 0; token < batch.ids.size(); ++token) {
+      const std::int32_t kmer = batch.ids[token] - vocabulary.first_kmer();
+      if (kmer >= 0 && kmer < vocabulary.kmers()) rows.push_back(static_cast<std::int32_t>(token));
+    }
     sums[block] = site_frequency_loss(site_log_frequencies, coder, batch, rows);
-    kmers[block] = std::ranges::count_if(batch.ids, [&](std::int32_t id) {
-      return id >= vocabulary.first_kmer() && id < vocabulary.first_kmer() + vocabulary.kmers();
-    });
+    kmers[block] = static_cast<std::int64_t>(rows.size());
   });
   const auto count = std::accumulate(kmers.begin(), kmers.end(), std::int64_t{0});
   const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);

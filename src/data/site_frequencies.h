@@ -26,8 +26,9 @@ std::vector<float> site_log_frequencies(const Dataset& data, const SequenceCoder
                                         const FrameOffsets& offsets = {});
 
 /// Sum of −log p over the tokens in `rows` of a batch (special ones skipped), each k-mer predicted
-/// base by base from the frequencies of its site, byte pairs from those of the tokens; nats. Divide
-/// by the number of rows.
+/// base by base from the frequencies of its site, byte pairs from those of the tokens; nats. Sites
+/// have no frequency of N: k-mers with N count as the others do on average. Divide by the number of
+/// rows.
 double site_frequency_loss(std::span<const float> site_log_frequencies, const SequenceCoder& coder,
                            const PackedBatch& batch, std::span<const std::int32_t> rows);
 

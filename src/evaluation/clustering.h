@@ -48,7 +48,7 @@ struct ClusteringResult {
 
   /// Every record of every row: CSV of features, id, label, cluster (from 1).
   std::string record_table() const;
-  /// {"task": "clustering", "rank", "splits", …, "rows": [{"name", "ami", …}]}
+  /// {"task": "clustering", "rank", "records_of", …, "rows": [{"name", "ami", …}]}
   nlohmann::ordered_json to_json() const;
   /// The table for a terminal.
   std::string to_text() const;

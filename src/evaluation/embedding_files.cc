@@ -27,19 +27,24 @@ std::int64_t LabelledVectors::keep_labelled() {
   return dropped;
 }
 
-LabelledVectors read_embeddings(const EmbeddingFiles& files, Rank rank, LabelNumbers& numbers) {
-  LabelledVectors read{read_npy(files.vectors), {}};
-  const Matrix& vectors = read.vectors;
+Matrix read_vectors(const std::filesystem::path& file) {
+  Matrix vectors = read_npy(file);
   if (vectors.rows == 0 || vectors.cols == 0) {
     throw UserError("{}: an array of shape ({}, {}): at least one vector is expected",
-                    files.vectors.string(), vectors.rows, vectors.cols);
+                    file.string(), vectors.rows, vectors.cols);
   }
   const auto odd = std::find_if(vectors.values.begin(), vectors.values.end(),
                                 [](float value) { return !std::isfinite(value); });
   if (odd != vectors.values.end()) {
     throw UserError("{}: row {} holds a number that is not finite\nMake that vector again.",
-                    files.vectors.string(), (odd - vectors.values.begin()) / vectors.cols);
+                    file.string(), (odd - vectors.values.begin()) / vectors.cols);
   }
+  return vectors;
+}
+
+LabelledVectors read_embeddings(const EmbeddingFiles& files, Rank rank, LabelNumbers& numbers) {
+  LabelledVectors read{read_vectors(files.vectors), {}};
+  const Matrix& vectors = read.vectors;
   const std::vector<std::string> names = read_label_column(files.labels, rank);
   if (static_cast<std::int64_t>(names.size()) != vectors.rows) {
     throw UserError(

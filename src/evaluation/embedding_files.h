@@ -24,6 +24,9 @@ struct LabelledVectors {
   std::int64_t keep_labelled();
 };
 
+/// At least one vector of finite numbers. Throws UserError when the file holds something else.
+Matrix read_vectors(const std::filesystem::path& file);
+
 /// Throws UserError when a file cannot be read, there is no vector, a number is not finite, or the
 /// files are not in step. `numbers` numbers the labels of several files alike.
 LabelledVectors read_embeddings(const EmbeddingFiles& files, Rank rank, LabelNumbers& numbers);

@@ -117,6 +117,11 @@ LabelledRecords EvaluationData::labelled(const std::vector<std::string>& splits,
       found.labels.push_back(label);
     }
   }
+  if (found.records.empty() && found.without_token > 0) {
+    throw UserError(
+        "no record of split {} with a {} label has a whole k-mer\nName another split with {}.",
+        found.splits, to_string(rank), option);
+  }
   if (found.records.empty()) {
     throw UserError(
         "no record of split {} has a {} label\nName a split of the file with {}, and a rank it "
@@ -132,6 +137,16 @@ LabelledRecords EvaluationData::labelled(const std::vector<std::string>& splits,
              format_count(found.without_token));
   }
   return found;
+}
+
+bool EvaluationData::has_labels(const std::vector<std::string>& splits, Rank rank) const {
+  for (std::int64_t record = 0; record < data_.size(); ++record) {
+    if (data_.label(record, rank) >= 0 &&
+        std::find(splits.begin(), splits.end(), data_.split(record)) != splits.end()) {
+      return true;
+    }
+  }
+  return false;
 }
 
 std::vector<std::int64_t> EvaluationData::with_tokens(

@@ -95,6 +95,8 @@ class EvaluationData {
   LabelledRecords labelled(const std::vector<std::string>& splits, Rank rank,
                            std::string_view option) const;
 
+  /// Whether any record of these splits has a label at the rank.
+  bool has_labels(const std::vector<std::string>& splits, Rank rank) const;
   /// All records of these splits with a token, labelled or not, in file order.
   std::vector<std::int64_t> with_tokens(const std::vector<std::string>& splits) const;
 

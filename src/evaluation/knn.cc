@@ -250,8 +250,9 @@ KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem
       return AlignedSequences::nearest(aligned_keys, aligned_queries, "search: aligned identity");
     }));
   } else {
-    log_info(
-        "Centred sites and aligned identity are left out: no marker profile fits these records");
+    log_info("Centred sites and aligned identity are left out: {}",
+             options.features.anchor == "none" ? "--anchor none"
+                                               : "no marker profile fits these records");
   }
   return result;
 }

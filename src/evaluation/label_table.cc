@@ -3,12 +3,12 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string_view>
 
 #include "base/error.h"
+#include "sequence/columns.h"
 #include "sequence/text.h"
 
 namespace barcodemae {
@@ -39,18 +39,6 @@ bool read_line(std::ifstream& file, std::string& line) {
   return true;
 }
 
-std::vector<std::string> accepted_names(Rank rank) {
-  std::vector<std::string> names = {to_string(rank), std::string(to_string(rank)) + "_name"};
-  if (rank == Rank::kBin) names = {"dna_bin", "bin_uri", "bin"};
-  return names;
-}
-
-/// Whether a column has an accepted name, in either case, with spaces for underscores.
-bool is_named(std::string column, const std::string& accepted) {
-  std::replace(column.begin(), column.end(), ' ', '_');
-  return equals_ignoring_case(column, accepted);
-}
-
 /// A column of a TSV; nothing when it has none of the accepted names. `header` gets the names it
 /// has.
 std::optional<std::vector<std::string>> read_column(const std::filesystem::path& file,
@@ -66,10 +54,8 @@ std::optional<std::vector<std::string>> read_column(const std::filesystem::path&
   if (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   header = split_tabs(line);
   for (std::string& name : header) name = unquoted(trim(name));
-  const auto found =
-      std::find_first_of(header.begin(), header.end(), accepted.begin(), accepted.end(), is_named);
-  if (found == header.end()) return std::nullopt;
-  const auto column = static_cast<std::size_t>(found - header.begin());
+  const std::size_t column = find_column(header, accepted);
+  if (column == kNoColumn) return std::nullopt;
   std::vector<std::string> values;
   for (std::int64_t number = 2; read_line(stream, line); ++number) {
     const std::vector<std::string> cells = split_tabs(line);
@@ -95,7 +81,7 @@ std::vector<std::string> without_missing(std::vector<std::string> labels) {
 }  // namespace
 
 std::vector<std::string> read_label_column(const std::filesystem::path& file, Rank rank) {
-  const std::vector<std::string> accepted = accepted_names(rank);
+  const std::vector<std::string> accepted = rank_columns(rank);
   std::vector<std::string> header;
   auto labels = read_column(file, accepted, header);
   if (!labels) {
@@ -108,15 +94,14 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
 std::optional<std::vector<std::string>> find_label_column(const std::filesystem::path& file,
                                                           Rank rank) {
   std::vector<std::string> header;
-  auto labels = read_column(file, accepted_names(rank), header);
+  auto labels = read_column(file, rank_columns(rank), header);
   if (!labels) return std::nullopt;
   return without_missing(*std::move(labels));
 }
 
 std::vector<std::string> read_ids(const std::filesystem::path& file) {
   std::vector<std::string> header;
-  return read_column(file, {"id", "processid", "sampleid"}, header)
-      .value_or(std::vector<std::string>());
+  return read_column(file, id_columns(), header).value_or(std::vector<std::string>());
 }
 
 std::int32_t LabelNumbers::number(const std::string& name) {

@@ -24,7 +24,7 @@ std::vector<std::string> read_label_column(const std::filesystem::path& file, Ra
 std::optional<std::vector<std::string>> find_label_column(const std::filesystem::path& file,
                                                           Rank rank);
 
-/// The column `id` (or processid, sampleid), one per data row; empty when there is no such column.
+/// The column of ids (`id` and its aliases), one per data row; empty when there is no such column.
 /// Throws UserError when the file cannot be read or a row has too few columns.
 std::vector<std::string> read_ids(const std::filesystem::path& file);
 

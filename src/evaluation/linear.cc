@@ -26,32 +26,11 @@ struct Sides {
   std::vector<std::int32_t> train, val, test;
 };
 
-/// Trains at every learning rate and scores the best on the test rows.
 LinearRow probed_row(const std::string& name, const LinearOptions& options, const Sides& labels,
                      const RowSource& train, const RowSource& val, const RowSource& test,
                      std::int32_t classes) {
-  const auto start = std::chrono::steady_clock::now();
-  LinearRow row;
-  row.name = name;
-  for (const double learning_rate : options.learning_rates) {
-    LinearProbeOptions probe_options = options.probe;
-    probe_options.learning_rate = learning_rate;
-    std::string title = "linear probe: " + name;
-    if (options.learning_rates.size() > 1) title += fmt::format(", lr {}", learning_rate);
-    const LinearProbe probe =
-        LinearProbe::train({train, labels.train}, {val, labels.val}, probe_options, title);
-    const double accuracy =
-        probe.epochs()[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
-    if (row.best_epoch > 0 && accuracy <= row.validation_accuracy) continue;
-    row.learning_rate = learning_rate;
-    row.validation_accuracy = accuracy;
-    row.best_epoch = probe.best_epoch();
-    row.epochs = probe.epochs();
-    row.answers = probe.predict(test);
-  }
-  row.seconds = seconds_since(start);
-  row.scores = score_predictions(labels.test, row.answers, known_labels(labels.train, classes));
-  return row;
+  return probed_row(name, options.probe, options.learning_rates, {train, labels.train},
+                    {val, labels.val}, {test, labels.test}, classes);
 }
 
 LinearResult begun(const LinearOptions& options, const Sides& labels,
@@ -69,6 +48,32 @@ LinearResult begun(const LinearOptions& options, const Sides& labels,
 }
 
 }  // namespace
+
+LinearRow probed_row(const std::string& name, const LinearProbeOptions& options,
+                     std::span<const double> learning_rates, const LabelledRows& train,
+                     const LabelledRows& val, const LabelledRows& test, std::int32_t classes) {
+  const auto start = std::chrono::steady_clock::now();
+  LinearRow row;
+  row.name = name;
+  for (const double learning_rate : learning_rates) {
+    LinearProbeOptions probe_options = options;
+    probe_options.learning_rate = learning_rate;
+    std::string title = "linear probe: " + name;
+    if (learning_rates.size() > 1) title += fmt::format(", lr {}", learning_rate);
+    const LinearProbe probe = LinearProbe::train(train, val, probe_options, title);
+    const double accuracy =
+        probe.epochs()[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
+    if (row.best_epoch > 0 && accuracy <= row.validation_accuracy) continue;
+    row.learning_rate = learning_rate;
+    row.validation_accuracy = accuracy;
+    row.best_epoch = probe.best_epoch();
+    row.epochs = probe.epochs();
+    row.answers = probe.predict(test.vectors);
+  }
+  row.seconds = seconds_since(start);
+  row.scores = score_predictions(test.labels, row.answers, known_labels(train.labels, classes));
+  return row;
+}
 
 LinearProbeOptions reference_protocol() {
   LinearProbeOptions options;

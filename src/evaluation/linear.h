@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,12 @@ struct LinearRow {
   double seconds = 0;                 ///< of training, all learning rates together
   std::vector<std::int32_t> answers;  ///< of each record of `test`
 };
+
+/// Trains at every learning rate, and scores the one that is best on `val` (of equal ones the
+/// first) on `test`. `classes`: how many labels there are.
+LinearRow probed_row(const std::string& name, const LinearProbeOptions& options,
+                     std::span<const double> learning_rates, const LabelledRows& train,
+                     const LabelledRows& val, const LabelledRows& test, std::int32_t classes);
 
 struct LinearResult {
   Rank rank = Rank::kSpecies;

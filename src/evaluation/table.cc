@@ -20,6 +20,7 @@
 #include "data/splits.h"
 #include "evaluation/class_table.h"
 #include "evaluation/clustering.h"
+#include "evaluation/linear.h"
 #include "evaluation/published.h"
 #include "evaluation/questions.h"
 
@@ -40,6 +41,7 @@ class TableMaker {
 
   TableRow row(TableEntry& entry) {
     entry_ = &entry;
+    unlabelled_note_.clear();
     TableRow row;
     row.name = entry.name();
     row.kind = entry.kind() == TableEntry::Kind::kModel        ? TableRow::Kind::kModel
@@ -65,7 +67,7 @@ class TableMaker {
       const bool from_scratch = entry.kind() == TableEntry::Kind::kBaseline;
       return std::optional(options_.finetune(entry.reading().model(), from_scratch));
     });
-    row.note = entry.note();
+    row.note = entry.note() + unlabelled_note_;
     show(row, entry.kind() == TableEntry::Kind::kBaseline && !entry.is_encoder());
     return row;
   }
@@ -161,28 +163,14 @@ class TableMaker {
                test_rows = entry_->vectors(test);
     if (!train_rows || !val_rows || !test_rows) return std::nullopt;
     if (communicator_.rank() != 0) return ClassificationCell{};
-    const auto start = Clock::now();
-    std::vector<std::int32_t> predicted;
-    double best = -1;
-    for (const double learning_rate : options_.learning_rates) {
-      LinearProbeOptions probe_options = options_.probe;
-      probe_options.learning_rate = learning_rate;
-      const LinearProbe probe =
-          LinearProbe::train({*train_rows, train.labels}, {*val_rows, val.labels}, probe_options,
-                             fmt::format("linear probe: {}, lr {}", entry_->name(), learning_rate));
-      const double accuracy =
-          probe.epochs()[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
-      if (accuracy <= best) continue;
-      best = accuracy;
-      predicted = probe.predict(*test_rows);
-    }
-    const auto classes = static_cast<std::int32_t>(names.size());
-    ClassificationCell cell =
-        cell_of(score_predictions(test.labels, predicted, known_labels(train.labels, classes)),
-                train.size());
-    cell.seconds = seconds_since(start);
-    cell.validation_accuracy = best;
-    cell.wrong = still_right(data, test.records, predicted, train, options_.rank);
+    const LinearRow row =
+        probed_row(entry_->name(), options_.probe, options_.learning_rates,
+                   {*train_rows, train.labels}, {*val_rows, val.labels}, {*test_rows, test.labels},
+                   static_cast<std::int32_t>(names.size()));
+    ClassificationCell cell = cell_of(row.scores, train.size());
+    cell.seconds = row.seconds;
+    cell.validation_accuracy = row.validation_accuracy;
+    cell.wrong = still_right(data, test.records, row.answers, train, options_.rank);
     return cell;
   }
 
@@ -201,7 +189,22 @@ class TableMaker {
                        umap.negative_samples, umap.seed);
   }
 
+  /// Whether some record of test and unseen has a label at `rank`; else what is asked of these
+  /// labels stays empty, and the row's note says so.
+  bool has_labels(Rank rank, std::string_view option) {
+    const EvaluationData& evaluation = entry_->reading().evaluation();
+    if (evaluation.has_labels(evaluation.splits(both(), "--test, --unseen"), rank)) return true;
+    const std::string note = fmt::format("no {} labels ({})", to_string(rank), option);
+    if (unlabelled_note_.find(note) == std::string::npos) {
+      log_warn("{} has {}: what needs them stays empty", both(), note);
+      unlabelled_note_ +=
+          (entry_->note() + unlabelled_note_).empty() ? note : fmt::format("; {}", note);
+    }
+    return false;
+  }
+
   std::optional<ClusteringCell> clustered(bool reduce) {
+    if (!has_labels(options_.cluster_rank, "--cluster-rank")) return std::nullopt;
     const LabelledRecords& all = records(both(), options_.cluster_rank, "--test, --unseen");
     const auto rows = entry_->vectors(all);
     if (!rows) return std::nullopt;
@@ -236,6 +239,7 @@ class TableMaker {
   }
 
   std::optional<MapCell> mapped() {
+    if (!has_labels(options_.map_rank, "--map-rank")) return std::nullopt;
     const LabelledRecords& all = records(both(), options_.map_rank, "--test, --unseen");
     LabelledRecords sample;  // evenly over the file
     sample.splits = all.splits;
@@ -309,6 +313,7 @@ class TableMaker {
   Question unseen_{TableTask::kUnseen, options_.unseen, "--unseen", options_.unseen_rank};
   Question species_{TableTask::kSpecies, options_.test, "--test", options_.rank};
   TableEntry* entry_ = nullptr;
+  std::string unlabelled_note_;  // of the entry
 };
 
 TableRow quoted_row(const PublishedRow& published) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <limits>
 #include <set>
 #include <unordered_map>
@@ -15,6 +14,7 @@
 #include "analysis/kmer_counts.h"
 #include "base/error.h"
 #include "base/fingerprint.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "base/stopwatch.h"
 #include "data/anchor.h"
@@ -23,8 +23,6 @@
 
 namespace barcodemae {
 namespace {
-
-std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
 
 /// Vectors of records of a data set, gathered from matrices as they are asked for.
 class VectorStore {
@@ -161,20 +159,13 @@ class EmbeddingsEntry : public TableEntry {
 
  private:
   void add(const EmbeddingFiles& files) {
-    Matrix vectors = read_npy(files.vectors);
-    if (vectors.rows == 0 || vectors.cols == 0 || (cols_ > 0 && vectors.cols != cols_)) {
+    Matrix vectors = read_vectors(files.vectors);
+    if (cols_ > 0 && vectors.cols != cols_) {
       throw UserError(
-          "{}: an array of shape ({}, {})\nVectors of as many columns in both files "
-          "are expected, one at least.",
+          "{}: an array of shape ({}, {})\nVectors of as many columns in both files are expected.",
           files.vectors.string(), vectors.rows, vectors.cols);
     }
     cols_ = vectors.cols;
-    const auto odd = std::find_if(vectors.values.begin(), vectors.values.end(),
-                                  [](float value) { return !std::isfinite(value); });
-    if (odd != vectors.values.end()) {
-      throw UserError("{}: row {} holds a number that is not finite\nMake that vector again.",
-                      files.vectors.string(), (odd - vectors.values.begin()) / vectors.cols);
-    }
     const std::vector<std::string> ids = read_ids(files.labels);
     if (ids.empty()) {
       throw UserError(
@@ -256,7 +247,11 @@ class KmerEntry : public TableEntry {
   int k_;
 };
 
-constexpr const char* kNoProfile = "no marker profile fits these records";
+/// Why there are no marker coordinates.
+const char* without_profile(const FeatureOptions& options) {
+  return options.anchor == "none" ? "left out by --anchor none"
+                                  : "no marker profile fits these records";
+}
 
 class CentredSitesEntry : public TableEntry {
  public:
@@ -267,7 +262,7 @@ class CentredSitesEntry : public TableEntry {
   std::optional<RowSource> vectors(const LabelledRecords& records) override {
     const std::optional<MarkerProfile>& profile = reading().profile();
     if (!profile) {
-      note_ = kNoProfile;
+      note_ = without_profile(reading().options());
       return std::nullopt;
     }
     return centred_site_rows(reading().data(), records.records, *profile);
@@ -290,7 +285,7 @@ class AlignedEntry : public TableEntry {
                                                 const LabelledRecords& queries) override {
     const std::optional<MarkerProfile>& profile = reading().profile();
     if (!profile) {
-      note_ = kNoProfile;
+      note_ = without_profile(reading().options());
       return std::nullopt;
     }
     return AlignedSequences::nearest({reading().data(), keys.records, *profile},

@@ -23,6 +23,23 @@
 namespace barcodemae {
 namespace {
 
+/// Throws UserError when the encoder is to wait for what never comes.
+void check_frozen_epochs(const FinetuneOptions& options) {
+  if (options.frozen_epochs == 0) return;
+  if (options.encoder_lr_factor == 0) {
+    throw UserError(
+        "--frozen-epochs {}: with --encoder-lr-factor 0 the encoder is frozen throughout\n"
+        "Leave one of them out.",
+        options.frozen_epochs);
+  }
+  if (options.frozen_epochs >= options.epochs) {
+    throw UserError(
+        "--frozen-epochs {}: of {} epochs none is left for the encoder to learn\n"
+        "Give fewer, or --encoder-lr-factor 0 for a head on a frozen encoder.",
+        options.frozen_epochs, options.epochs);
+  }
+}
+
 /// Throws UserError for sides that cannot be used.
 FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data,
                            const FinetuneOptions& options) {
@@ -135,8 +152,8 @@ bool train(RunRecord& run, const RunDirectory* directory, const std::filesystem:
   run.result["steps"] = state.step;
   run.result["skipped_steps"] = state.skipped;
   run.result["best_step"] = state.best->step;
-  run.result["val_accuracy"] = state.best->masked_accuracy;
-  run.result["val_loss"] = state.best->masked_loss;
+  run.result["val_accuracy"] = state.best->accuracy;
+  run.result["val_loss"] = state.best->loss;
   run.result["seconds"] = trainer.seconds();
   run.finished = true;
   if (directory != nullptr) directory->write(run);
@@ -257,6 +274,7 @@ std::optional<FinetuneResult> finetune(const std::filesystem::path& model,
                                        const std::filesystem::path& out,
                                        const FinetuneOptions& options, Backend& backend,
                                        const StopRequest& stop, Communicator& communicator) {
+  check_frozen_epochs(options);
   RunRecord run;
   run.version = BARCODEMAE_VERSION;
   run.options = to_json(options, model_fingerprint(model));

@@ -125,11 +125,10 @@ TrainingStep FinetuneTask::prepare(std::int64_t step, std::span<const std::int64
 }
 
 void FinetuneTask::before_step(TrainingState& state) {
-  const std::int64_t frozen_steps = options_.frozen_epochs * steps_per_epoch_;
   Parameters& parameters = learner_.parameters();
   classifier_.set_encoder_rate(parameters,
-                               state.step < frozen_steps ? 0 : options_.encoder_lr_factor);
-  if (frozen_steps == 0 || state.step != frozen_steps) return;
+                               state.step < frozen_steps() ? 0 : options_.encoder_lr_factor);
+  if (frozen_steps() == 0 || state.step != frozen_steps()) return;
   // AdamW corrects moments for how long they have been collected: it begins anew for all.
   learner_.backend().zero(parameters.first_moments());
   learner_.backend().zero(parameters.second_moments());
@@ -165,14 +164,16 @@ std::optional<Validation> FinetuneTask::validate(const std::function<bool()>& st
 
 bool FinetuneTask::better(const BestValidation& now,
                           const std::optional<BestValidation>& before) const {
-  if (!std::isfinite(now.masked_loss)) return false;
-  if (!before || now.masked_accuracy > before->masked_accuracy) return true;
-  return now.masked_accuracy == before->masked_accuracy && now.masked_loss < before->masked_loss;
+  if (!std::isfinite(now.loss)) return false;
+  if (!before || now.accuracy > before->accuracy) return true;
+  return now.accuracy == before->accuracy && now.loss < before->loss;
 }
 
 bool FinetuneTask::enough(const TrainingState& state) const {
   if (options_.patience == 0 || !state.best || state.validated_step != state.step) return false;
-  return state.step - state.best->step >= options_.patience * steps_per_epoch_;
+  // What the head reaches alone says nothing of what the encoder will add.
+  const std::int64_t since = std::max(state.best->step, frozen_steps());
+  return state.step - since >= options_.patience * steps_per_epoch_;
 }
 
 void FinetuneTask::describe(const IntervalSums& sums, nlohmann::ordered_json& line) const {

@@ -68,6 +68,8 @@ class FinetuneTask final : public TrainingTask {
   void write_report() const override;
 
  private:
+  /// Steps in which the head learns alone, before the encoder joins.
+  std::int64_t frozen_steps() const { return options_.frozen_epochs * steps_per_epoch_; }
   TrainingStep prepare(std::int64_t step, std::span<const std::int64_t> records) const;
   void write(const std::filesystem::path& folder, const char* checkpoint,
              const TrainingState& state) const;

@@ -133,11 +133,16 @@ void EmbeddingWriter::commit(const std::vector<ReadReport::Skip>& skips) {
   } else {
     write_file_atomically(self.skipped_path, list);
   }
-  if (self.npy && !self.columns.maker.empty()) {
-    write_file_atomically(self.maker_path, self.columns.maker);
+  if (!self.npy) {
+    self.text->commit();
+    return;
   }
+  // Killed in between, vectors of an unknown model remain, never those of another than it says.
+  std::error_code ignored;
+  fs::remove(self.maker_path, ignored);
   self.text->commit();
-  if (self.npy) self.npy->commit();
+  self.npy->commit();
+  if (!self.columns.maker.empty()) write_file_atomically(self.maker_path, self.columns.maker);
 }
 
 }  // namespace barcodemae

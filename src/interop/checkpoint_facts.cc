@@ -107,11 +107,15 @@ void read_folder_config(const fs::path& folder, CheckpointFacts& facts) {
   read_tokenizer_files(folder, facts);
 }
 
+/// A zip archive, or before PyTorch 1.6 a pickle. A safetensors file may begin with any bytes, its
+/// header's length, but the header itself begins with a brace.
 bool is_torch_file(const fs::path& path) {
-  std::array<char, 2> head{};
+  constexpr std::size_t kLengthBytes = 8;
+  std::array<char, kLengthBytes + 1> head{};
   std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  if (head[kLengthBytes] == '{') return false;
   const std::string_view begin(head.data(), head.size());
-  return begin == "PK" || begin[0] == '\x80';
+  return begin.starts_with("PK") || begin.starts_with('\x80');
 }
 
 void read_torch_file(const fs::path& path, CheckpointFacts& facts) {

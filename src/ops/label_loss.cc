@@ -6,7 +6,7 @@
 namespace barcodemae::ops {
 namespace {
 
-/// Records what `backward(dx)` does for a loss of x that was computed as `loss`.
+/// Records `backward(dx)` for a loss of x.
 template <typename Backward>
 void record(Context& context, const std::vector<Parameter>& parameters, Tensor x,
             std::size_t scratch_bytes, Backward backward) {

@@ -49,7 +49,7 @@ Tensor convert(Context& context, Tensor x, DType dtype);
 /// called before the ops that use the parameter.
 void freeze_row(Context& context, const Parameter& parameter, std::int64_t row);
 
-/// What a loss op returns: device memory {weighted loss, hits}, see Backend::cross_entropy_forward.
+/// What a loss op returns: device memory {scale · Σ, hits}, see Backend::cross_entropy_forward.
 struct Loss {
   View values;  ///< [1, 2] in the statistics type
 };

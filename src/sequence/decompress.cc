@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -174,6 +175,12 @@ class ZstdSource : public BufferedSource {
       }
       ZSTD_inBuffer input{data(), available(), 0};
       const std::size_t status = ZSTD_decompressStream(stream_, &output, &input);
+      if (ZSTD_getErrorCode(status) == ZSTD_error_frameParameter_windowTooLarge) {
+        throw UserError(
+            "{}: the zstd data need a window of more than 256 MB.\n"
+            "Compress them again without --long: zstd -dc --long=31 FILE | zstd > OTHER",
+            name());
+      }
       if (ZSTD_isError(status)) corrupt("zstd", ZSTD_getErrorName(status));
       take(input.pos);
       inside_frame_ = status != 0;

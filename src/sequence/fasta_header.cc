@@ -162,6 +162,10 @@ bool is_epithet(std::string_view text) {
                                       [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; });
 }
 
+bool is_genus(std::string_view text) {
+  return text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && is_epithet(text.substr(1));
+}
+
 /// A name with spaces for underscores; empty for a placeholder such as not_classified.
 std::string with_spaces(std::string_view text) {
   if (is_missing_label(text)) return {};
@@ -176,6 +180,7 @@ bool parse_bold(const Fields& fields, Record& record) {
   record.id = fields.values[0];
   const std::string second = with_spaces(fields.values[1]);
   std::string third = fields.count > 2 ? with_spaces(fields.values[2]) : std::string();
+  if (!second.empty() && !is_genus(first_word(second)) && first_word(third) != second) return false;
   if (fields.count == 3 && is_epithet(third) && !is_missing_label(third) &&
       !is_missing_label(second) && !is_binomial(second)) {
     third = second + " " + third;
@@ -195,10 +200,6 @@ bool parse_bold(const Fields& fields, Record& record) {
     return second.empty() && third.empty();
   }
   return true;
-}
-
-bool is_genus(std::string_view text) {
-  return text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && is_epithet(text.substr(1));
 }
 
 /// Names from the kingdom down to the species, at which an epithet may stand alone; before them an

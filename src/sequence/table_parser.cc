@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
@@ -12,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "sequence/columns.h"
 #include "sequence/parser.h"
 #include "sequence/text.h"
 
@@ -123,19 +123,6 @@ class RowSplitter {
   std::size_t used_ = 0;
 };
 
-constexpr std::size_t kAbsent = static_cast<std::size_t>(-1);
-
-/// Number of the first column that has one of the names, the names in order of preference.
-std::size_t find_column(const std::vector<std::string>& columns,
-                        std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names) {
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      if (equals_ignoring_case(columns[i], name)) return i;
-    }
-  }
-  return kAbsent;
-}
-
 class TableParser : public RecordParser {
  public:
   TableParser(LineReader& lines, const ReaderOptions& options, ReadReport& report)
@@ -151,22 +138,15 @@ class TableParser : public RecordParser {
     std::vector<std::string> header;
     for (const std::string_view field : splitter_.fields()) header.push_back(clean_text(field));
     columns_ = header.size();
-    std::vector<std::string> names = header;  // "Species Name" is species_name
-    for (std::string& name : names) std::replace(name.begin(), name.end(), ' ', '_');
-
     sequence_ = find_column(
-        names, {"dna_barcode", "nucleotides", "nuc", "sequence", "seq", "barcode_sequence"});
-    if (sequence_ == kAbsent) refuse(header);
-    id_ = find_column(names, {"processid", "process_id", "id", "record_id", "sequence_id", "seq_id",
-                              "sampleid", "sample_id", "accession", "name"});
-    split_ = find_column(names, {"split"});
-    country_ = find_column(names, {"country", "country/ocean", "country_ocean", "country.ocean"});
-    marker_column_ = marker_.empty() ? kAbsent : find_column(names, {"marker_code", "markercode"});
+        header, {"dna_barcode", "nucleotides", "nuc", "sequence", "seq", "barcode_sequence"});
+    if (sequence_ == kNoColumn) refuse(header);
+    id_ = find_column(header, id_columns());
+    split_ = find_column(header, {"split"});
+    country_ = find_column(header, {"country", "country/ocean", "country_ocean", "country.ocean"});
+    if (!marker_.empty()) marker_column_ = find_column(header, {"marker_code", "markercode"});
     for (std::size_t rank = 0; rank < kRankCount; ++rank) {
-      const std::string rank_name = to_string(static_cast<Rank>(rank));
-      ranks_[rank] = static_cast<Rank>(rank) == Rank::kBin
-                         ? find_column(names, {"dna_bin", "bin_uri", "bin"})
-                         : find_column(names, {rank_name, rank_name + "_name"});
+      ranks_[rank] = find_column(header, rank_columns(static_cast<Rank>(rank)));
     }
   }
 
@@ -186,7 +166,7 @@ class TableParser : public RecordParser {
         lines_.keep_first_line();
         return true;
       }
-      if (marker_column_ != kAbsent && trim(fields[marker_column_]) != marker_) {
+      if (marker_column_ != kNoColumn && trim(fields[marker_column_]) != marker_) {
         ++report_.other_markers;
         if (other_marker_.empty()) other_marker_ = excerpt(fields[marker_column_], 40);
         continue;
@@ -197,7 +177,7 @@ class TableParser : public RecordParser {
     return false;
   }
 
-  bool has_splits() const override { return split_ != kAbsent; }
+  bool has_splits() const override { return split_ != kNoColumn; }
 
   std::string expectation() const override {
     if (report_.other_markers > 0) {
@@ -236,7 +216,7 @@ class TableParser : public RecordParser {
   void fill(const std::vector<std::string_view>& fields, Record& record, SequenceTraits& traits,
             std::string& problem) {
     const auto text = [&](std::size_t column) {
-      return column == kAbsent ? std::string_view() : trim(fields[column]);
+      return column == kNoColumn ? std::string_view() : trim(fields[column]);
     };
     const auto label = [&](std::size_t column) {
       const std::string_view name = text(column);
@@ -258,8 +238,8 @@ class TableParser : public RecordParser {
   ReadReport& report_;
   RowSplitter splitter_;
   std::size_t columns_ = 0;
-  std::size_t sequence_ = kAbsent, id_ = kAbsent, split_ = kAbsent, country_ = kAbsent,
-              marker_column_ = kAbsent;
+  std::size_t sequence_ = kNoColumn, id_ = kNoColumn, split_ = kNoColumn, country_ = kNoColumn,
+              marker_column_ = kNoColumn;
   std::array<std::size_t, kRankCount> ranks_{};
   std::string other_marker_;
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fnv1a.h"
 #include "base/threads.h"
 #include "tensor/backend.h"
 
@@ -16,13 +17,6 @@ namespace barcodemae {
 namespace {
 
 constexpr std::int64_t kPadding = 16;  // elements: each entry begins on a cache line
-
-// FNV-1a, 64 bits: names are few, known, and all that it must keep apart.
-std::uint64_t hash_name(std::string_view name) {
-  std::uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  return hash;
-}
 
 // Uniform in (0, 1), symmetric about ½.
 double uniform(std::uint32_t word) { return (word + 0.5) * 0x1.0p-32; }
@@ -52,7 +46,7 @@ void fill(std::vector<float>& values, const Initialisation& initialisation, std:
     std::fill(values.begin(), values.end(), initialisation.kind == Kind::kOne ? 1.0f : 0.0f);
     return;
   }
-  const std::uint64_t hash = hash_name(name);
+  const std::uint64_t hash = fnv1a(name);
   constexpr std::size_t kPiece = 1 << 14;
   const std::size_t pieces = (values.size() + kPiece - 1) / kPiece;
   parallel_for(static_cast<std::int64_t>(pieces), [&](std::int64_t piece, int) {

@@ -31,6 +31,8 @@ class BpeTokenizer {
   /// Throws UserError unless special tokens come first, [MASK] and [UNK] leading, and every merge
   /// makes a token. `max_tokens`: what a sequence's tokens, prefix and suffix are cut at.
   BpeTokenizer(BpeVocabulary vocabulary, int max_tokens);
+  BpeTokenizer(const BpeTokenizer&) = delete;  // ids are found by views of the vocabulary
+  BpeTokenizer& operator=(const BpeTokenizer&) = delete;
 
   /// Tokens of a normalised sequence (upper case, gaps dropped, U as T) without its first `offset`
   /// bases; trailing N stripped. positions = 0, 1, 2, … None when nothing is left of the sequence.

@@ -18,6 +18,31 @@ bool leaves_own_species_out(const AuxiliaryLoss& loss) {
   return loss.kind == AuxiliaryKind::kContrastiveOthers;
 }
 
+/// The numbers below `size` in random order, one by one: a shuffle by Fisher and Yates that holds
+/// only what it has moved.
+class ShuffledNumbers {
+ public:
+  ShuffledNumbers(std::size_t size, RandomSequence& random) : size_(size), random_(random) {}
+  bool empty() const { return taken_ == size_; }
+  /// Not when empty().
+  std::size_t next() {
+    const std::size_t place = taken_ + random_.below(static_cast<std::uint32_t>(size_ - taken_));
+    const std::size_t number = at(place);
+    moved_[place] = at(taken_++);
+    return number;
+  }
+
+ private:
+  std::size_t at(std::size_t place) const {
+    const auto found = moved_.find(place);
+    return found == moved_.end() ? place : found->second;
+  }
+
+  std::size_t size_, taken_ = 0;
+  RandomSequence& random_;
+  std::map<std::size_t, std::size_t> moved_;
+};
+
 }  // namespace
 
 LabelTargets label_targets(const TrainingData& data, const AuxiliaryLoss& loss,
@@ -29,7 +54,7 @@ LabelTargets label_targets(const TrainingData& data, const AuxiliaryLoss& loss,
     const std::int32_t label = data.dataset.label(record, loss.rank);
     targets.labels.push_back(label < 0 ? -1 : numbers[static_cast<std::size_t>(label)]);
     if (leaves_own_species_out(loss)) {
-      targets.groups.push_back(data.dataset.label(record, Rank::kSpecies));
+      targets.groups.push_back(data.putative_species[static_cast<std::size_t>(record)]);
     }
   }
   if (loss.kind == AuxiliaryKind::kCrossEntropy) {
@@ -55,10 +80,13 @@ BalancedSampler::BalancedSampler(const TrainingData& data, const PretrainOptions
   }
   for (auto& [label, records] : by_label) {
     std::set<std::int32_t> species;
+    std::size_t unknown = 0;  // each of which may be another one
     for (const std::int64_t record : records) {
-      species.insert(data.dataset.label(record, Rank::kSpecies));
+      const std::int32_t own = data.putative_species[static_cast<std::size_t>(record)];
+      if (own < 0) ++unknown;
+      if (own >= 0) species.insert(own);
     }
-    if (records.size() >= 2 && (!of_species || species.size() >= 2)) {
+    if (records.size() >= 2 && (!of_species || species.size() + unknown >= 2)) {
       classes_.push_back(std::move(records));
     }
   }
@@ -73,43 +101,33 @@ BalancedSampler::BalancedSampler(const TrainingData& data, const PretrainOptions
 
 std::vector<std::int64_t> BalancedSampler::draw(std::uint32_t step) const {
   RandomSequence random(options_.seed, Stream::kShuffle, step, /*index=*/1);
-  // The first numbers of a Fisher–Yates shuffle, without touching the rest.
-  const auto first_of_shuffle = [&](std::size_t size, std::size_t count, auto&& take) {
-    std::map<std::size_t, std::size_t> moved;
-    for (std::size_t i = 0; i < size && count > 0; ++i) {
-      const std::size_t j = i + random.below(static_cast<std::uint32_t>(size - i));
-      const auto at = [&](std::size_t place) {
-        const auto found = moved.find(place);
-        return found == moved.end() ? place : found->second;
-      };
-      const std::size_t chosen = at(j);
-      moved[j] = at(i);
-      if (take(chosen)) --count;
-    }
-  };
   std::vector<std::int64_t> drawn;
-  const auto members = static_cast<std::size_t>(options_.balanced_members);
-  // A species that has been taken is passed over this often before it is taken again.
-  constexpr std::size_t kLooks = 8;
-  first_of_shuffle(classes_.size(), static_cast<std::size_t>(options_.balanced_classes),
-                   [&](std::size_t c) {
-                     const std::vector<std::int64_t>& records = classes_[c];
-                     std::vector<std::int64_t> chosen, others;
-                     std::set<std::int32_t> species;
-                     first_of_shuffle(records.size(), members, [&](std::size_t r) {
-                       if (others.size() >= kLooks * members) return true;
-                       const std::int32_t own = data_.dataset.label(records[r], Rank::kSpecies);
-                       const bool is_new = own < 0 || species.insert(own).second;
-                       (is_new ? chosen : others).push_back(records[r]);
-                       return is_new;
-                     });
-                     for (std::size_t i = 0; chosen.size() < members && i < others.size(); ++i) {
-                       chosen.push_back(others[i]);
-                     }
-                     drawn.insert(drawn.end(), chosen.begin(), chosen.end());
-                     return true;
-                   });
+  ShuffledNumbers classes(classes_.size(), random);
+  for (int i = 0; i < options_.balanced_classes; ++i) {
+    const std::vector<std::int64_t> members = draw_members(classes_[classes.next()], random);
+    drawn.insert(drawn.end(), members.begin(), members.end());
+  }
   return drawn;
+}
+
+std::vector<std::int64_t> BalancedSampler::draw_members(const std::vector<std::int64_t>& records,
+                                                        RandomSequence& random) const {
+  // So many records of species that were taken are passed over before they are taken again.
+  constexpr std::size_t kLooks = 8;
+  const auto members = static_cast<std::size_t>(options_.balanced_members);
+  std::vector<std::int64_t> chosen, others;
+  std::set<std::int32_t> species;
+  ShuffledNumbers order(records.size(), random);
+  while (!order.empty() && chosen.size() < members && others.size() < kLooks * members) {
+    const std::int64_t record = records[order.next()];
+    const std::int32_t own = data_.putative_species[static_cast<std::size_t>(record)];
+    const bool is_new = own < 0 || species.insert(own).second;
+    (is_new ? chosen : others).push_back(record);
+  }
+  for (std::size_t i = 0; chosen.size() < members && i < others.size(); ++i) {
+    chosen.push_back(others[i]);
+  }
+  return chosen;
 }
 
 }  // namespace barcodemae

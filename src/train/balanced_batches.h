@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/random.h"
 #include "train/pretrain_options.h"
 #include "train/training_data.h"
 
@@ -27,6 +28,9 @@ class BalancedSampler {
   std::vector<std::int64_t> draw(std::uint32_t step) const;
 
  private:
+  std::vector<std::int64_t> draw_members(const std::vector<std::int64_t>& records,
+                                         RandomSequence& random) const;
+
   const TrainingData& data_;
   const PretrainOptions& options_;
   std::vector<std::vector<std::int64_t>> classes_;  // records of each

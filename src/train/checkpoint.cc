@@ -80,7 +80,10 @@ CheckpointStore::CheckpointStore(fs::path directory, std::string run)
     : directory_(std::move(directory)), run_(std::move(run)) {
   std::error_code error;
   fs::create_directories(directory_, error);
-  if (error) throw UserError("cannot make {}: {}", directory_.string(), error.message());
+  if (error) {
+    throw UserError("cannot make {}: {}\nGive an --out that can be written.", directory_.string(),
+                    error.message());
+  }
   remove_leftovers(directory_);
 }
 

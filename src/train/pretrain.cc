@@ -59,8 +59,8 @@ nlohmann::ordered_json result_of(const TrainingState& state, const PretrainOptio
   result["model"] = "best";
   result["best_step"] = state.best->step;
   const std::string task = task_name(options.model);
-  result["best_" + task + "_accuracy"] = state.best->masked_accuracy;
-  result["best_" + task + "_loss"] = state.best->masked_loss;
+  result["best_" + task + "_accuracy"] = state.best->accuracy;
+  result["best_" + task + "_loss"] = state.best->loss;
   return result;
 }
 

@@ -144,8 +144,10 @@ void resolve_auxiliary(const std::map<std::string, std::string>& given, Pretrain
 /// Combinations of masking options that leave nothing to do, or too much.
 void check_masking(const PretrainOptions& options) {
   if (options.random_share + options.keep_share > 1) {
-    throw UserError("--random-share {} and --keep-share {} are more than 1 together",
-                    options.random_share, options.keep_share);
+    throw UserError(
+        "--random-share {} and --keep-share {} are more than 1 together\n"
+        "What remains of 1 is the share that is masked.",
+        options.random_share, options.keep_share);
   }
   if (options.unmasked_tail > 0 && options.masked_weight == 1 && options.model.auxiliary.empty()) {
     throw UserError(
@@ -307,7 +309,10 @@ PretrainOptions resolve_pretrain_options(const std::map<std::string, std::string
 std::shared_ptr<const BpeTokenizer> training_bpe(const PretrainOptions& options) {
   if (options.tokenizer.empty()) return nullptr;
   const std::optional<std::string> text = file_content(options.tokenizer);
-  if (!text) throw UserError("--tokenizer {}: cannot be read", options.tokenizer);
+  if (!text) {
+    throw UserError("--tokenizer {}: cannot be read\nGive a tokenizer.json of type BPE.",
+                    options.tokenizer);
+  }
   BpeFile file = read_bpe_json(*text, options.tokenizer);
   return std::make_shared<const BpeTokenizer>(std::move(file.vocabulary),
                                               options.model.max_positions);

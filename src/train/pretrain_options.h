@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a pretraining can be told. Each option is declared once, in the table of
-// pretrain_options.cc: the command line, --help, run.json and the comparison on resumption all read
-// that table.
+// What a pretraining can be told. Each option is declared once, in the table of pretrain_fields.cc:
+// the command line, --help, run.json and the comparison on resumption all read that table.
 #pragma once
 
 #include <cstdint>

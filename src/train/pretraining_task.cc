@@ -115,8 +115,8 @@ ModelDescription PretrainingTask::described(const char* checkpoint,
   facts["barcodemae_version"] = run_.version;
   if (state.best) {
     facts["best_step"] = state.best->step;
-    facts["best_" + key("accuracy")] = state.best->masked_accuracy;
-    facts["best_" + key("loss")] = state.best->masked_loss;
+    facts["best_" + key("accuracy")] = state.best->accuracy;
+    facts["best_" + key("loss")] = state.best->loss;
   }
   facts["options"] = run_.options;
   for (const auto& [name, value] : facts.items()) description.training[name] = value.dump();

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "communication/collectives.h"
 #include "nn/flops.h"
+#include "tokenizer/kmer_tokenizer.h"
 #include "train/validation.h"
 
 namespace barcodemae {
@@ -19,8 +20,8 @@ constexpr std::int64_t kLogLines = 500;
 
 /// Of a barcode of full length.
 std::int64_t most_tokens(const PretrainOptions& options) {
-  return options.tokenizer.empty() ? options.max_bases / options.stride
-                                   : std::int64_t{options.model.max_positions};
+  if (!options.tokenizer.empty()) return options.model.max_positions;
+  return KmerTokenizer(options.vocabulary(), options.stride, options.max_bases).max_tokens();
 }
 
 /// Arithmetic of a validation in optimiser steps, both on barcodes of full length.

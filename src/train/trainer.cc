@@ -141,7 +141,6 @@ void Trainer::note_step(const TrainingStep& content, const StepOutcome& outcome,
                         double learning_rate) {
   const GlobalCounts& counts = content.counts;
   IntervalSums& sums = state_.interval;
-  sums.barcodes += options_.batch;
   interval_barcodes_ += options_.batch;
   if (outcome.applied) {
     ++sums.steps;

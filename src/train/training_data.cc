@@ -36,13 +36,6 @@ std::vector<std::int64_t> sample(std::span<const std::int64_t> records, std::int
   return chosen;
 }
 
-std::vector<std::int64_t> intersection(const std::vector<std::int64_t>& a,
-                                       const std::vector<std::int64_t>& b) {
-  std::vector<std::int64_t> both;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
-  return both;
-}
-
 /// The splits that are trained on, in a data set with a split column.
 std::vector<std::string> training_splits(const PretrainOptions& options) {
   return options.splits.empty() ? std::vector<std::string>{kDefaultSplit}
@@ -118,6 +111,31 @@ Dataset load_splits(const std::filesystem::path& file, const PretrainOptions& op
 
 }  // namespace
 
+std::vector<std::int32_t> putative_species(const Dataset& data) {
+  // Of a BIN that holds several species, the first in the order of the data set's labels.
+  std::vector<std::int32_t> species_of_bin(static_cast<std::size_t>(data.label_count(Rank::kBin)),
+                                           data.label_count(Rank::kSpecies));
+  for (std::int64_t record = 0; record < data.size(); ++record) {
+    const std::int32_t species = data.label(record, Rank::kSpecies);
+    const std::int32_t bin = data.label(record, Rank::kBin);
+    if (species < 0 || bin < 0) continue;
+    std::int32_t& first = species_of_bin[static_cast<std::size_t>(bin)];
+    first = std::min(first, species);
+  }
+  std::vector<std::int32_t> putative;
+  putative.reserve(static_cast<std::size_t>(data.size()));
+  for (std::int64_t record = 0; record < data.size(); ++record) {
+    std::int32_t species = data.label(record, Rank::kSpecies);
+    const std::int32_t bin = data.label(record, Rank::kBin);
+    if (species < 0 && bin >= 0) {
+      species = species_of_bin[static_cast<std::size_t>(bin)];
+      if (species == data.label_count(Rank::kSpecies)) species += bin;
+    }
+    putative.push_back(species);
+  }
+  return putative;
+}
+
 RecordSelection select_records(const Dataset& data, const PretrainOptions& options) {
   RecordSelection selection;
   std::vector<std::int64_t> validation;
@@ -137,9 +155,9 @@ RecordSelection select_records(const Dataset& data, const PretrainOptions& optio
     }
   }
   if (validation.empty()) {
-    const HoldOut parts = hold_out(data, kHeldOutShare, options.seed);
-    validation = intersection(selection.training, parts.validation);
-    selection.training = intersection(selection.training, parts.training);
+    HoldOut parts = hold_out(data, selection.training, kHeldOutShare, options.seed);
+    validation = std::move(parts.validation);
+    selection.training = std::move(parts.training);
   }
   if (selection.training.empty() || validation.empty()) {
     throw UserError(
@@ -174,6 +192,7 @@ TrainingData load_training_data(const std::filesystem::path& file, const Pretrai
                ? "no labelled val_unseen: no genus 1-NN"
                : fmt::format("genus 1-NN: {} val_unseen queries among {} keys",
                              count(data.records.queries), count(data.records.keys)));
+  if (!options.model.auxiliary.empty()) data.putative_species = putative_species(data.dataset);
   for (const AuxiliaryLoss& loss : options.model.auxiliary) {
     const LossLabels labels = number_labels(data, loss.rank);
     log_info("Auxiliary loss {} {}, weight {}: {} of {} barcodes have one of {} labels",

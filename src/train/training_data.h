@@ -30,6 +30,11 @@ struct RecordSelection {
 /// when nothing is left to train on or to validate by.
 RecordSelection select_records(const Dataset& data, const PretrainOptions& options);
 
+/// Of every record its species or, where that has no name, what its BIN says: the species that
+/// others of the BIN have, else the BIN as a species of its own, numbered behind the named ones.
+/// −1: neither.
+std::vector<std::int32_t> putative_species(const Dataset& data);
+
 /// Labels of one rank among the records that are trained on, numbered 0 … classes − 1 in the order
 /// of the data set's labels.
 struct LossLabels {
@@ -45,7 +50,8 @@ struct TrainingData {
   RecordSelection records;
   /// Natural logs of the base frequencies at each place, [max_positions × 4k].
   std::vector<float> site_log_frequencies;
-  std::map<Rank, LossLabels> labels_of_rank = {};  ///< of the auxiliary losses
+  std::map<Rank, LossLabels> labels_of_rank = {};   ///< of the auxiliary losses
+  std::vector<std::int32_t> putative_species = {};  ///< of every record, with auxiliary losses
 };
 
 /// Reads the splits needed, selects, anchors, counts the sites' bases and numbers the labels. Says

@@ -16,13 +16,13 @@ constexpr double kLargest = std::numeric_limits<double>::max();
 
 bool presents_better(const BestValidation& now, const std::optional<BestValidation>& before,
                      double tail) {
-  if (!std::isfinite(now.masked_loss)) return false;
+  if (!std::isfinite(now.loss)) return false;
   if (!before) return true;
   const auto in_tail = [&](const BestValidation& at) {
     return static_cast<double>(at.step) > tail;
   };
   if (in_tail(now) != in_tail(*before)) return in_tail(now);
-  return now.masked_accuracy > before->masked_accuracy;
+  return now.accuracy > before->accuracy;
 }
 
 nlohmann::ordered_json to_json(const TrainingState& state) {
@@ -37,12 +37,11 @@ nlohmann::ordered_json to_json(const TrainingState& state) {
   json["best"] = nullptr;
   if (state.best) {
     json["best"] = {{"step", state.best->step},
-                    {"masked_accuracy", state.best->masked_accuracy},
-                    {"masked_loss", state.best->masked_loss}};
+                    {"masked_accuracy", state.best->accuracy},
+                    {"masked_loss", state.best->loss}};
   }
   const IntervalSums& sums = state.interval;
   json["interval"] = {{"steps", sums.steps},
-                      {"barcodes", sums.barcodes},
                       {"masked", sums.masked},
                       {"visible", sums.visible},
                       {"masked_loss", sums.masked_loss},
@@ -77,7 +76,6 @@ TrainingState training_state_from_json(const nlohmann::json& json, const std::st
   const JsonReader interval = reader.object("interval");
   IntervalSums& sums = state.interval;
   sums.steps = interval.integer("steps", 0, state.step);
-  sums.barcodes = interval.integer("barcodes", 0, kMost);
   sums.masked = interval.integer("masked", 0, kMost);
   sums.visible = interval.integer("visible", 0, kMost);
   sums.masked_loss = interval.number("masked_loss", -kLargest, kLargest);

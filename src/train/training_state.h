@@ -14,7 +14,6 @@ namespace barcodemae {
 /// Sums over the steps since the last line of metrics.jsonl. Token sums are weighted by tokens.
 struct IntervalSums {
   std::int64_t steps = 0;
-  std::int64_t barcodes = 0;
   std::int64_t masked = 0, visible = 0;      ///< tokens scored
   double masked_loss = 0, visible_loss = 0;  ///< nats
   double site_loss = 0;  ///< of predicting the masked tokens by their sites' frequencies, nats
@@ -28,8 +27,8 @@ struct IntervalSums {
 /// masked (or next) tokens in pretraining, of classes in fine-tuning.
 struct BestValidation {
   std::int64_t step = 0;
-  double masked_accuracy = 0;
-  double masked_loss = 0;
+  double accuracy = 0;
+  double loss = 0;
 };
 
 /// Whether `now` presents the model better than `before`. Beyond step `tail` nothing is masked,

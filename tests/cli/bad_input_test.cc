@@ -378,6 +378,16 @@ TEST(BadTable, IsNamed) {
       "--tasks finetune: a fine-tuning stops by val");
   expect_refused({"evaluate", "table", kModel, data, "--out", out, "--tasks", "ward", "--lr", "1"},
                  "--lr: there is no probe");
+  const auto idle = [&](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> words{"evaluate", "table", kModel,    data,
+                                   "--out",    out,     "--tasks", "cost"};
+    words.insert(words.end(), options.begin(), options.end());
+    expect_refused(words, named);
+  };
+  idle({"--rank", "family"}, "--rank: no task is of the closed world");
+  idle({"--cluster-rank", "genus"}, "--cluster-rank: nothing is clustered");
+  idle({"--no-baselines", "--baselines", "kmer"}, "--baselines: --no-baselines leaves them out");
+  idle({"--baselines", "sites", "--baseline-kmer", "3"}, "--baseline-kmer: --baselines does not");
   expect_refused({"evaluate", "table", kModel, data, "--out", data}, "cannot make the folder");
 }
 

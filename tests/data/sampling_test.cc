@@ -35,7 +35,9 @@ TEST(HoldOut, KeepsDuplicatesOnOneSide) {
     sequences.push_back(sequence);  // each twice
   }
   const Dataset data = testing_data::make_dataset(sequences);
-  const HoldOut parts = hold_out(data, 0.1, 1);
+  std::vector<std::int64_t> all(1000);
+  std::iota(all.begin(), all.end(), 0);
+  const HoldOut parts = hold_out(data, all, 0.1, 1);
   EXPECT_EQ(parts.validation.size(), 100);
   EXPECT_EQ(parts.training.size(), 900);
   std::set<std::string> held;
@@ -43,13 +45,15 @@ TEST(HoldOut, KeepsDuplicatesOnOneSide) {
   EXPECT_EQ(held.size(), 50);
   for (const std::int64_t record : parts.training)
     EXPECT_FALSE(held.contains(data.sequence(record)));
-  EXPECT_EQ(hold_out(data, 0.1, 1).validation, parts.validation);
-  EXPECT_NE(hold_out(data, 0.1, 2).validation, parts.validation);
+  EXPECT_EQ(hold_out(data, all, 0.1, 1).validation, parts.validation);
+  EXPECT_NE(hold_out(data, all, 0.1, 2).validation, parts.validation);
 }
 
 TEST(HoldOut, HoldsOutAtLeastOneOfTwo) {
-  EXPECT_EQ(hold_out(testing_data::make_dataset({"ACGT", "TTTT"}), 0.01, 1).validation.size(), 1);
-  EXPECT_EQ(hold_out(testing_data::make_dataset({"ACGT", "ACGT"}), 0.01, 1).training.size(), 2);
+  const Dataset data = testing_data::make_dataset({"ACGT", "TTTT", "ACGT"});
+  const std::vector<std::int64_t> unlike{0, 1}, alike{0, 2};
+  EXPECT_EQ(hold_out(data, unlike, 0.01, 1).validation.size(), 1);
+  EXPECT_EQ(hold_out(data, alike, 0.01, 1).training, alike);
 }
 
 TEST(FrameOffsets, AreUniformAndTheirOwn) {

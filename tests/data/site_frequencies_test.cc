@@ -48,6 +48,12 @@ TEST(SiteFrequencies, CountPlacesAndSmoothTowardsTheWhole) {
   EXPECT_NEAR(site_frequency_loss(logs, coder(2), batch, rows),
               -double{logs[8 + 2]} - double{logs[8 + 7]}, 1e-9);
   EXPECT_EQ(site_frequency_loss(logs, data, coder(2), {}), 0);
+
+  PackedBatch with_n = batch;
+  with_n.ids[0] = coder(2).tokenizer.vocabulary().first_kmer() + 16;  // where AC was
+  const std::vector<std::int32_t> three{0, 1, 4};
+  EXPECT_NEAR(site_frequency_loss(logs, coder(2), with_n, three),
+              2 * site_frequency_loss(logs, coder(2), with_n, rows), 1e-9);
 }
 
 TEST(SiteFrequencies, BytePairsHaveNoSite) {

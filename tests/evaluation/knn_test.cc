@@ -200,6 +200,9 @@ TEST_F(EmbeddingsMadeElsewhere, LabelColumnsHaveAliases) {
                                            "\"x\"\t\"BOLD:AAA\"\t\"Aus \"\"b\"\"\"\n";
   EXPECT_THAT(read_label_column(folder_ / "quoted.tsv", Rank::kBin), ElementsAre("BOLD:AAA"));
   EXPECT_THAT(read_label_column(folder_ / "quoted.tsv", Rank::kGenus), ElementsAre("Aus \"b\""));
+  // As in barcodes, whatever the order of the columns.
+  std::ofstream(folder_ / "ids.tsv") << "sampleid\tprocessid\nx\ty\n";
+  EXPECT_THAT(read_ids(folder_ / "ids.tsv"), ElementsAre("y"));
   std::ofstream(folder_ / "b.tsv") << "id\tgenus\nx\n";
   EXPECT_THROW(read_label_column(folder_ / "b.tsv", Rank::kGenus), UserError);
 }

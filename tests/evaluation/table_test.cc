@@ -107,6 +107,16 @@ class TableOfEmbeddings : public testing::Test {
   SingleProcess alone_;
 };
 
+TEST_F(TableOfEmbeddings, LabelsThatTheDataLackLeaveCellsEmpty) {
+  options_.published = false;
+  options_.map_rank = Rank::kKingdom;
+  options_.cluster_rank = Rank::kKingdom;
+  const TableRow mine = made().rows.at(0);
+  EXPECT_TRUE(mine.unseen && mine.species && mine.linear);
+  EXPECT_FALSE(mine.clustering || mine.ward || mine.map);
+  EXPECT_EQ(mine.note, "no kingdom labels (--cluster-rank); no kingdom labels (--map-rank)");
+}
+
 TEST_F(TableOfEmbeddings, IsScored) {
   options_.published = false;
   options_.probe.batch = 1024;

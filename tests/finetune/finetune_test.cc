@@ -213,6 +213,18 @@ TEST_F(FinetuneTest, StopsWhenValHasNotImprovedAndKeepsTheBest) {
   EXPECT_EQ(tune("to the end")->best_epoch, 1);
 }
 
+TEST_F(FinetuneTest, DoesNotStopBeforeTheEncoderHasJoined) {
+  options_.lr = 1e-14;
+  options_.frozen_epochs = 4;
+  options_.patience = 1;
+  EXPECT_EQ(tune("run")->epochs.size(), 5u);
+  options_.frozen_epochs = options_.epochs;
+  EXPECT_THROW(tune("never"), UserError);
+  options_.frozen_epochs = 1;
+  options_.encoder_lr_factor = 0;
+  EXPECT_THROW(tune("nothing to wait for"), UserError);
+}
+
 TEST_F(FinetuneTest, OfEquallyAccurateEpochsTheOneWithLessLossIsKept) {
   options_.patience = 0;
   const auto result = tune("run");

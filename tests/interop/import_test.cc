@@ -138,6 +138,22 @@ TEST_F(Import, TokenClassifierOfTransformers) {
   }
 }
 
+// The length of the header comes first; with 4224 bytes it looks like a pickle.
+TEST_F(Import, SafetensorsMayBeginWithAnyByte) {
+  const fs::path weights = copy("token_classifier") / "model.safetensors";
+  const std::string plain = read_file(weights);
+  constexpr std::size_t kLength = 4224;
+  std::string header = plain.substr(
+      8, static_cast<unsigned char>(plain[0]) | static_cast<unsigned char>(plain[1]) << 8);
+  const std::string tensors = plain.substr(8 + header.size());
+  header.resize(kLength, ' ');
+  std::string length(8, '\0');
+  length[0] = static_cast<char>(kLength & 0xff);
+  length[1] = static_cast<char>(kLength >> 8);
+  std::ofstream(weights, std::ios::binary) << length << header << tensors;
+  EXPECT_EQ(refusal(weights.string()), "imported");
+}
+
 TEST_F(Import, BytePairsWithTheirWordsInOurOrder) {
   import_model(kGolden + "bpe_model", folder());
   const SafetensorsFile file(kGolden + "bpe_model/expected.safetensors");

@@ -8,6 +8,7 @@
 namespace barcodemae {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string gzip(std::string_view text) {
@@ -125,6 +126,14 @@ TEST(Gzip, HeaderWithEveryFieldMayComeInAnyPieces) {
 TEST(Zstd, SkippableFrameMayComeFirst) {
   const std::string skippable("\x50\x2a\x4d\x18\x03\x00\x00\x00xyz", 11);
   EXPECT_EQ(read_text(skippable + zstd(">a\nACGT\n")).records.size(), 1u);
+}
+
+TEST(Zstd, TooLargeAWindowIsNoCorruption) {
+  std::string frame = zstd(">a\nACGT\n").substr(0, 4);
+  frame += '\0';    // no size of the content: a window follows
+  frame += '\x98';  // 2^(10 + 19) bytes
+  EXPECT_THAT(user_error([&] { read_text(frame + std::string(20, '\0')); }),
+              AllOf(HasSubstr("a window of more than 256 MB"), HasSubstr("--long=31")));
 }
 
 TEST(Compressed, NothingInsideIsAnEmptyFile) {

@@ -118,7 +118,8 @@ TEST(FastaHeaders, KnowWhenLabelsMayBeLost) {
     EXPECT_TRUE(parse_fasta_header(known, record)) << known;
   }
   for (const char* unknown : {"X1 Apis mellifera voucher 7", "X1 mitochondrion", "X1;tax=2034;",
-                              "P1|Apidae|COI-5P", "X1 isolate a; voucher b; country c; date d"}) {
+                              "P1|Apidae|COI-5P", "P1|COI-5P", "gb|MN1.1| Apis mellifera isolate 7",
+                              "X1 isolate a; voucher b; country c; date d"}) {
     EXPECT_FALSE(parse_fasta_header(unknown, record)) << unknown;
     for (const std::string& label : record.labels) EXPECT_EQ(label, "") << unknown;
   }

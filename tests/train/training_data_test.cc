@@ -17,6 +17,7 @@ namespace barcodemae {
 namespace {
 
 using testing::Each;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string random_sequence(std::mt19937& random, std::size_t length) {
@@ -102,6 +103,43 @@ TEST(SelectRecords, ValidationIsHeldOutWhenValIsTrainedOn) {
       data, resolve_pretrain_options({{"preset", "tiny"}, {"splits", "pretrain,val"}}));
   EXPECT_EQ(records.training.size() + records.validation.size(), 200u);
   EXPECT_GE(records.validation.size(), 1u);
+}
+
+TEST(SelectRecords, OtherSplitsDoNotLessenWhatIsHeldOut) {
+  Dataset data = make_dataset({"train"}, 2000);
+  std::mt19937 random(2);
+  for (int i = 0; i < 20; ++i) {
+    Record record;
+    record.id = "p" + std::to_string(i);
+    record.sequence = random_sequence(random, 60);
+    record.split = "pretrain";
+    data.append(record);
+  }
+  const RecordSelection records =
+      select_records(data, resolve_pretrain_options({{"preset", "tiny"}}));
+  EXPECT_EQ(records.training.size(), 19u);
+  EXPECT_EQ(splits_of(data, records.validation), std::set<std::string>{"pretrain"});
+}
+
+TEST(PutativeSpecies, AreThoseOfTheBinWhereThereIsNoName) {
+  Dataset data;
+  const auto append = [&](const std::string& species, const std::string& bin) {
+    Record record;
+    record.id = "r" + std::to_string(data.size());
+    record.sequence = "ACGT";
+    record.label(Rank::kSpecies) = species;
+    record.label(Rank::kBin) = bin;
+    data.append(record);
+  };
+  append("", "BOLD:A");
+  append("Aus a", "BOLD:A");
+  append("Aus b", "BOLD:A");  // the BIN's later name
+  append("", "BOLD:B");
+  append("", "BOLD:B");
+  append("", "BOLD:C");
+  append("Aus b", "");
+  append("", "");
+  EXPECT_THAT(putative_species(data), ElementsAre(0, 0, 1, 3, 3, 4, 1, -1));
 }
 
 TEST(SelectRecords, RefusesToTrainOnNothing) {
