@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "backend/backends.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@
 #include "base/threads.h"
 #include "communication/collectives.h"
 #include "nn/config.h"
+#include "train/run_directory.h"
 
 namespace barcodemae {
 
@@ -178,6 +180,18 @@ DType ComputeOptions::resolved(Communicator& communicator) const {
   if (precision == "auto") chosen = from_root(communicator, chosen);
   require_precision(chosen, device);
   return chosen;
+}
+
+std::string precision_of_run(const std::filesystem::path& out, const std::string& asked,
+                             Communicator& communicator) {
+  std::string precision = asked;
+  if (asked == "auto" && communicator.rank() == 0) {
+    if (const auto begun = read_run(out)) {
+      const nlohmann::json stored = begun->options.value("precision", nlohmann::ordered_json());
+      if (stored.is_string()) precision = stored.get<std::string>();
+    }
+  }
+  return text_from_root(communicator, precision);
 }
 
 void refuse_idle(const CLI::App& command, std::initializer_list<const char*> options,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
 #include <limits>
 #include <string>
@@ -40,6 +41,10 @@ struct ComputeOptions {
   DType resolved(Communicator& communicator) const;
 };
 void add_compute_options(CLI::App& command, ComputeOptions& options);
+/// "auto" as the training in `out` has taken it, where one has begun: it goes on with what was the
+/// faster then. Collective.
+std::string precision_of_run(const std::filesystem::path& out, const std::string& asked,
+                             Communicator& communicator);
 /// --device alone.
 CLI::Option* add_device_option(CLI::App& command, std::string& device);
 /// Throws UserError when the device does not compute in `precision`.

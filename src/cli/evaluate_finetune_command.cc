@@ -9,8 +9,6 @@
 #include "cli/command.h"
 #include "cli/evaluation_options.h"
 #include "cli/finetune_run.h"
-#include "communication/collectives.h"
-#include "train/run_directory.h"
 
 namespace barcodemae {
 namespace {
@@ -49,14 +47,8 @@ FinetuneResult run(FinetuneCommandOptions& options, Communicator& communicator) 
   if (options.compute.precision == "int8") {
     throw UserError("--precision int8: is for inference alone\nGive f32, bf16 or auto.");
   }
-  // What was the faster when the run began is what it goes on with.
-  if (options.compute.precision == "auto" && communicator.rank() == 0) {
-    if (const auto begun = read_run(options.out)) {
-      const nlohmann::json stored = begun->options.value("precision", nlohmann::ordered_json());
-      if (stored.is_string()) options.compute.precision = stored.get<std::string>();
-    }
-  }
-  options.compute.precision = text_from_root(communicator, options.compute.precision);
+  options.compute.precision =
+      precision_of_run(options.out, options.compute.precision, communicator);
   const std::filesystem::path model = options.resolve(
       communicator,
       "evaluate finetune needs MODEL and DATA\n"

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,11 +12,9 @@
 #include "backend/backends.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
-#include "communication/collectives.h"
+#include "cli/until_signal.h"
 #include "nn/presets.h"
-#include "train/interruption.h"
 #include "train/pretrain.h"
-#include "train/run_directory.h"
 
 namespace barcodemae {
 namespace {
@@ -45,14 +42,7 @@ std::string default_text(const PretrainField& field, const std::vector<PretrainO
 
 void run(const PretrainCommand& command, Communicator& communicator) {
   PretrainOptions options = resolve_pretrain_options(command.given);
-  // What was the faster when the run began is what it goes on with.
-  if (options.precision == "auto" && communicator.rank() == 0) {
-    if (const auto begun = read_run(command.out)) {
-      const nlohmann::json stored = begun->options.value("precision", nlohmann::ordered_json());
-      if (stored.is_string()) options.precision = stored.get<std::string>();
-    }
-  }
-  options.precision = text_from_root(communicator, options.precision);
+  options.precision = precision_of_run(command.out, options.precision, communicator);
   const ComputeOptions compute{options.precision, options.device};
   const DType activation = compute.resolved(communicator);
   options.precision = precision_name(activation);
@@ -60,21 +50,11 @@ void run(const PretrainCommand& command, Communicator& communicator) {
   const std::unique_ptr<Backend> backend = make_backend(options.device);
   const std::unique_ptr<Communicator> gpus = join_gpus(*backend, communicator);
 
-  int signal = 0;
-  {
-    // Until the training asks for the first time there is nothing to save: signals end it at once.
-    std::optional<InterruptionGuard> guard;
-    const auto stop = [&](std::int64_t) {
-      if (!guard) guard.emplace();
-      return InterruptionGuard::received() != 0;
-    };
-    if (pretrain(command.data, command.out, options, *backend, activation, stop,
-                 gpus ? *gpus : communicator) == PretrainOutcome::kInterrupted) {
-      signal = InterruptionGuard::received();
-      if (signal == 0) signal = SIGTERM;  // another process of the job was told to stop
-    }
-  }
-  if (signal != 0) throw EndedBySignal{signal};
+  until_signal([&](const StopRequest& stop) {
+    const PretrainOutcome outcome = pretrain(command.data, command.out, options, *backend,
+                                             activation, stop, gpus ? *gpus : communicator);
+    return outcome == PretrainOutcome::kInterrupted ? std::nullopt : std::optional(outcome);
+  });
 }
 
 }  // namespace
