@@ -13,7 +13,7 @@ for folder in {sysconfig.get_paths()[k] for k in ("purelib", "platlib")}:
         base = os.path.dirname(os.path.dirname(header))
         libraries = sorted(glob.glob(os.path.join(base, "lib", "libcublasLt.so*")))
         if libraries:
-            print(f"-DBARCODEMAE_CUBLASLT_INCLUDE={base}/include -DBARCODEMAE_CUBLASLT={libraries[0]}")
+            print(f"-DBARCODEMAE_CUBLASLT_INCLUDE={base}/include\n-DBARCODEMAE_CUBLASLT={libraries[0]}")
             raise SystemExit
 PYTHON
 }
@@ -26,8 +26,9 @@ configure_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
   if ! ls "$(dirname "$(dirname "$(readlink -f "$nvcc")")")"/{include,targets/*/include}/cublasLt.h >/dev/null 2>&1; then
-    # shellcheck disable=SC2207
-    options+=($(cublas_of_python))
+    local found
+    mapfile -t found < <(cublas_of_python)
+    options+=("${found[@]}")
   fi
   echo "${options[@]}"
   # What an earlier attempt found, or did not find, must not stay.

@@ -18,7 +18,9 @@ namespace barcodemae {
 struct ModelOptions {
   enum class Precision { kAuto, kFloat32, kBFloat16 };
   Precision precision = Precision::kAuto;  ///< kAuto: the faster one on this machine
-  int threads = 0;                         ///< 0: the cores this process may use
+  /// Of the process: the last model that names a number sets it for all, so none may be made with
+  /// one while another is embedding. 0: as it is, at first the cores this process may use.
+  int threads = 0;
 };
 
 /// A pretrained encoder. One object may be used by one thread at a time.

@@ -149,6 +149,22 @@ void require_writable(const fs::path& path) {
   const AtomicFile probe(path);
 }
 
+void require_writable_folder(const fs::path& path) {
+  if (!path.has_filename()) return require_writable_folder(path.parent_path());
+  const fs::path probe = temporary_beside(path);
+  std::error_code error;
+  fs::create_directories(probe, error);
+  if (error) throw_write_error(path, error.value());
+  fs::remove(probe, error);
+}
+
+void refuse_to_overwrite(const fs::path& input, const fs::path& written) {
+  std::error_code ignored;
+  if (!fs::equivalent(input, written, ignored)) return;
+  throw UserError("{} would be written, which is the input\nChoose another name.",
+                  written.string());
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
   AtomicFile file(path);
   file.write(content);
@@ -157,6 +173,7 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
 
 void write_directory_atomically(const fs::path& path,
                                 const std::function<void(const fs::path&)>& fill) {
+  if (!path.has_filename()) return write_directory_atomically(path.parent_path(), fill);  // "out/"
   const fs::path temporary = temporary_beside(path);
   std::error_code ignored;
   try {

@@ -44,6 +44,14 @@ class AtomicFile {
 /// do.
 void require_writable(const std::filesystem::path& path);
 
+/// Throws what write_directory_atomically would, before long work whose result goes to the folder
+/// `path`.
+void require_writable_folder(const std::filesystem::path& path);
+
+/// Throws UserError when `written` is the file `input`, which would be lost. "-" and what is not
+/// there yet are no files.
+void refuse_to_overwrite(const std::filesystem::path& input, const std::filesystem::path& written);
+
 /// One call for a whole text or binary file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 

@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -86,8 +87,13 @@ class Workers {
  private:
   void start(int count) {
     stopping_ = false;
-    for (int thread = 1; thread <= count; ++thread) {
-      threads_.emplace_back([this, thread, seen = number_.load()] { serve(thread, seen); });
+    try {
+      for (int thread = 1; thread <= count; ++thread) {
+        threads_.emplace_back([this, thread, seen = number_.load()] { serve(thread, seen); });
+      }
+    } catch (const std::system_error& error) {  // those that were started are joined in the end
+      throw UserError("{} threads cannot be started ({})\nGive fewer: --threads N.", count + 1,
+                      error.code().message());
     }
   }
 

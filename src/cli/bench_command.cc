@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "backend/backends.h"
@@ -19,7 +22,19 @@ struct BenchCommandOptions {
   std::string json;
 };
 
-void run(BenchCommandOptions& options) {
+void run(const CLI::App& command, BenchCommandOptions& options) {
+  const auto asked = [&](const char* task) {
+    return std::find(options.bench.tasks.begin(), options.bench.tasks.end(), task) !=
+           options.bench.tasks.end();
+  };
+  const bool computes = asked("train") || asked("embed");
+  if (!computes) {
+    refuse_idle(command, {"--precision", "--tokens", "--width", "--micro-batch"},
+                "no task computes with a model");
+  }
+  if (!computes && !asked("prepare")) {
+    refuse_idle(command, {"--preset", "--batch"}, "files are only read");
+  }
   // One precision alone was asked for: a table without rows would say nothing.
   if (options.bench.precisions.size() == 1) {
     require_precision(precision_named(options.bench.precisions.front()), options.bench.device);
@@ -27,6 +42,10 @@ void run(BenchCommandOptions& options) {
   require_writable(options.json);
   if (options.json == "-") options.bench.out = stderr;
   const BenchReport report = run_bench(options.bench);
+  if (computes && report.rows.empty()) {
+    throw UserError("nothing was measured: no --task here computes in --precision {}",
+                    fmt::join(options.bench.precisions, " or "));
+  }
   if (!options.json.empty()) write_file_atomically(options.json, json_document(to_json(report)));
 }
 
@@ -75,7 +94,7 @@ void add_bench_command(CLI::App& application) {
       "  barcodemae bench --device cuda --preset base --precision bf16 --batch 512");
   add_device_option(command, options->bench.device)->group("Compute");
   add_common_options(command);
-  command.callback([options] { run(*options); });
+  command.callback([options, &command] { run(command, *options); });
 }
 
 }  // namespace barcodemae

@@ -37,11 +37,7 @@ struct EmbedCommandOptions {
 void refuse_to_overwrite_input(const fs::path& data, const fs::path& out) {
   if (data == "-" || out == "-") return;
   for (const char* extension : {".npy", ".tsv", ".skipped.tsv", ".model.json"}) {
-    const fs::path written = fs::path(out).replace_extension(extension);
-    std::error_code ignored;
-    if (fs::equivalent(data, written, ignored))
-      throw UserError("--out {} would write {}, which is the input\nChoose another name.",
-                      out.string(), written.string());
+    refuse_to_overwrite(data, fs::path(out).replace_extension(extension));
   }
 }
 

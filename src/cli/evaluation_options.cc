@@ -2,6 +2,8 @@
 #include "cli/evaluation_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -44,10 +46,14 @@ Rank parse_rank_option(std::string_view option, const std::string& text) {
 
 void EvaluationOptions::require_writable_results(const Communicator& communicator) const {
   if (communicator.rank() != 0) return;
-  require_writable(json);
-  require_writable(report);
-  require_writable(per_class);
-  require_writable(per_record);
+  const std::array<std::string, 4> files{json, report, per_class, per_record};
+  for (const std::string& file : files) {
+    require_writable(file);
+    refuse_to_overwrite(data, file);
+    if (!file.empty() && std::count(files.begin(), files.end(), file) > 1) {
+      throw UserError("{}: two results would be written to it\nGive them different names.", file);
+    }
+  }
 }
 
 void EvaluationOptions::write_results(const Communicator& communicator, const std::string& text,

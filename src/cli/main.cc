@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
+#include <iostream>
 #include <memory>
 #include <span>
 #include <string>
@@ -57,7 +59,8 @@ void refuse_several_processes(const std::vector<std::string>& arguments,
 
 /// What was printed must have arrived.
 void flush_standard_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw UserError("standard output: cannot be written ({})", std::strerror(errno));
   }
 }
@@ -88,7 +91,7 @@ int run(int argc, char** argv, Communicator& communicator) {
   add_bench_command(application);
   add_info_command(application);
   auto [arguments, config_file] =
-      expand_config_file(std::vector<std::string>(argv + 1, argv + argc));
+      expand_config_file(application, std::vector<std::string>(argv + 1, argv + argc));
   try {
     refuse_unknown_command(application, arguments);
     refuse_several_processes(arguments, communicator);
@@ -96,7 +99,11 @@ int run(int argc, char** argv, Communicator& communicator) {
     application.parse(arguments);
   } catch (const CLI::ParseError& error) {
     // CLI11 shows help and version through errors of exit code 0.
-    if (error.get_exit_code() == 0) return communicator.rank() == 0 ? application.exit(error) : 0;
+    if (error.get_exit_code() == 0) {
+      if (communicator.rank() == 0) application.exit(error);
+      flush_standard_output();
+      return 0;
+    }
     throw UserError("{}{}\nbarcodemae COMMAND --help shows the options and examples.", error.what(),
                     config_file.empty() ? "" : "\nOptions were read from " + config_file + " too.");
   }
@@ -150,6 +157,10 @@ int main(int argc, char** argv) {
   } catch (const barcodemae::UserError& error) {
     return end_with_error(launch, communicator.get(), barcodemae::kUserCanMend,
                           fmt::format("error: {}\n", error.what()));
+  } catch (const std::filesystem::filesystem_error& error) {  // no rights, a name too long
+    return end_with_error(
+        launch, communicator.get(), barcodemae::kUserCanMend,
+        fmt::format("error: {}: {}\n", error.path1().string(), error.code().message()));
   } catch (const std::exception& error) {
     return end_with_error(
         launch, communicator.get(), barcodemae::kOurBug,

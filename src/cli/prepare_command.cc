@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/atomic_file.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "prepare/prepare.h"
@@ -26,6 +27,7 @@ void run_prepare(const CLI::App& command, PrepareCommandOptions& options) {
   chosen.splits = options.splits == "own" ? SplitSource::kOwn : SplitSource::kNew;
   chosen.duplicates =
       options.duplicates == "first" ? Duplicates::kFirstInFile : Duplicates::kMajority;
+  refuse_to_overwrite(chosen.input, chosen.out);
   const PrepareAccount account = prepare(chosen);
   std::fputs(account.to_text().c_str(), chosen.out == "-" ? stderr : stdout);
 }

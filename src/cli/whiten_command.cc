@@ -267,6 +267,7 @@ void run(const CLI::App& command, const WhitenCommandOptions& options) {
   if (fs::exists(options.out, ignored)) {
     throw UserError("--out {}: it is there already\nGive the name of a new folder.", options.out);
   }
+  require_writable_folder(options.out);
   if (options.components > 0) check_ensemble(options, options.components);
   SingleProcess alone;
   ModelDescription description = pooled_model(directory, options);

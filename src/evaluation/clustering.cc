@@ -65,8 +65,9 @@ void check_memory(const ClusteringResult& result, std::int64_t columns, double v
   const auto free = static_cast<double>(available_memory_bytes()) /
                     static_cast<double>(communicator.processes_on_machine());
   const std::string account =
-      fmt::format("{} for {} records = vectors {}, then the larger of UMAP {} and Ward {}",
-                  format_bytes(needed), format_count(result.records), format_bytes(vectors),
+      fmt::format("{} for {} records = {}the larger of UMAP {} and Ward {}", format_bytes(needed),
+                  format_count(result.records),
+                  vectors > 0 ? fmt::format("vectors {}, then ", format_bytes(vectors)) : "",
                   format_bytes(umap), format_bytes(ward));
   require_memory("Clustering", account, needed, free, hint);
 }

@@ -66,7 +66,8 @@ struct Maker {
 std::optional<Maker> maker_of(const EmbeddingFiles& files) {
   const std::filesystem::path file =
       std::filesystem::path(files.vectors).replace_extension(".model.json");
-  if (!std::filesystem::exists(file)) return std::nullopt;
+  std::error_code ignored;  // what cannot be looked at will say so when it is read
+  if (!std::filesystem::exists(file, ignored)) return std::nullopt;
   const nlohmann::json json = read_json_object(file);
   const JsonReader reader(json, file.string());
   const std::string pooling = reader.text("pooling"), anchor = reader.text("anchor");

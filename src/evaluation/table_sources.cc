@@ -25,14 +25,15 @@ TableSource parse(const std::string& text) {
   TableSource source;
   const std::size_t equals = text.find('=');
   std::string what = text;
-  if (equals != std::string::npos && !fs::exists(text)) {
+  std::error_code no_file;  // of a word that is longer than a name may be, too
+  if (equals != std::string::npos && !fs::exists(text, no_file)) {
     source.name = text.substr(0, equals);
     what = text.substr(equals + 1);
     if (source.name.empty() || what.empty()) {
       throw UserError("{}: NAME=MODEL or NAME=K.npy,K.tsv,Q.npy,Q.tsv is expected", text);
     }
   }
-  if (what.find(".npy") == std::string::npos || fs::is_directory(what)) {
+  if (what.find(".npy") == std::string::npos || fs::is_directory(what, no_file)) {
     source.model = find_model(what);
     if (source.name.empty()) source.name = model_name(source.model);
     return source;

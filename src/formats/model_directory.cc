@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "formats/model_directory.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -26,6 +28,17 @@ bool is_model(const fs::path& directory) {
   return fs::is_regular_file(directory / "config.json", ignored);
 }
 
+/// Of the shared library that this code is part of; nothing where it is in a program.
+std::optional<fs::path> library_folder() {
+  Dl_info found{};
+  if (::dladdr(reinterpret_cast<const void*>(&is_model), &found) == 0) return std::nullopt;
+  const fs::path file = found.dli_fname;  // of a program as it was called
+  if (file.is_relative() || file.filename().string().find(".so") == std::string::npos) {
+    return std::nullopt;
+  }
+  return file.parent_path();
+}
+
 /// Folders that hold models by name, in order of preference.
 std::vector<fs::path> model_collections() {
   std::vector<fs::path> collections;
@@ -38,6 +51,9 @@ std::vector<fs::path> model_collections() {
     collections.push_back(folder / "../../models");                // build/<preset>/ of the sources
     collections.push_back(folder / "../share/barcodemae/models");  // bin/ of an installation
     collections.push_back(folder / "models");
+  }
+  if (const auto folder = library_folder()) {
+    collections.push_back(*folder / BARCODEMAE_MODELS_FOLDER);  // of an installation
   }
   return collections;
 }

@@ -111,6 +111,12 @@ TEST_F(AtomicFileTest, FoldersAppearWholeOrNotAtAll) {
         path, [&](const fs::path& inside) { write_file_atomically(inside / "a", text); });
     EXPECT_EQ(content(path / "a"), text);
   }
+  write_directory_atomically(
+      path / "", [](const fs::path& inside) { write_file_atomically(inside / "a", "third"); });
+  EXPECT_EQ(content(path / "a"), "third");
+  EXPECT_EQ(entries(), 1u);
+  EXPECT_THROW(require_writable_folder(path / "a" / "in a file"), UserError);
+  require_writable_folder(folder_ / "new" / "");
   EXPECT_EQ(entries(), 1u);
 }
 

@@ -171,6 +171,7 @@ TEST(BadOption, OfPrepareIsNamed) {
   prepare({"--splits", "own", "--test", "0.1"}, "--test: with --splits own");
   expect_refused({"prepare", data, "--out", folder / "x.fasta"}, "no place for splits");
   expect_refused({"prepare", data, "--out", "/no/such/folder/x.csv"}, "/no/such/folder");
+  expect_refused({"prepare", data, "--out", data}, "which is the input");
   expect_refused({"prepare", "-", "--out", folder / "x.csv"}, "reads its input twice");
   expect_refused({"prepare", "/dev/null", "--out", folder / "x.csv"}, "/dev/null");
   EXPECT_THAT(folder.names(), testing::ElementsAre("data.csv"));
@@ -388,6 +389,10 @@ TEST(BadTable, IsNamed) {
   idle({"--cluster-rank", "genus"}, "--cluster-rank: nothing is clustered");
   idle({"--no-baselines", "--baselines", "kmer"}, "--baselines: --no-baselines leaves them out");
   idle({"--baselines", "sites", "--baseline-kmer", "3"}, "--baseline-kmer: --baselines does not");
+  expect_refused({"evaluate", "knn", kModel, data, "--json", data}, "which is the input");
+  const std::string both = folder / "results";
+  expect_refused({"evaluate", "knn", kModel, data, "--json", both, "--report", both},
+                 "two results would be written");
   expect_refused({"evaluate", "table", kModel, data, "--out", data}, "cannot make the folder");
 }
 

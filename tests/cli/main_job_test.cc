@@ -290,6 +290,16 @@ TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
   EXPECT_EQ(read_text(folder / "a.csv"), read_text(folder / "c.csv"));
   EXPECT_NE(read_text(folder / "a.csv"), read_text(folder / "b.csv"));
 
+  // What excludes an option of the file, or is the same by another name.
+  EXPECT_EQ(run_barcodemae({"simulate", "--verbose", "--config", config, "--out", folder / "v.csv"})
+                .exit_code,
+            0);
+  const std::string splits = folder.write("splits.ini", "splits = train\n");
+  const Outcome named_twice =
+      run_barcodemae({"embed", "coi-small", BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst",
+                      "--config", splits, "--split", "test", "--out", folder / "x.npy"});
+  EXPECT_EQ(named_twice.exit_code, 0) << named_twice.err;
+
   const std::string unknown = folder.write("unknown.ini", "recordz = 40\n");
   const Outcome refused = run_barcodemae(
       {"simulate", "--config", unknown, "--records", "1", "--out", folder / "d.csv"});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Matrix products on one thread each. A row of a product has the same bits wherever it stands and
 // whatever stands beside it; sums over rows run in their order. bfloat16 and int8 with AMX run on
-// tiles of our own (gemm_amx.h), float32 below AVX-512 on panels of our own (gemm_panels.h), the
-// rest on oneDNN.
+// tiles of our own (gemm_amx.h), float32 below AVX-512, and its weight gradients anywhere, on
+// panels of our own (gemm_panels.h), the rest on oneDNN.
 #pragma once
 
 #include <cstddef>
