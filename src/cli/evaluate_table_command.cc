@@ -122,7 +122,6 @@ TableResult run(TableCommandOptions& options, const CLI::App& command, Communica
       "evaluate table needs MODEL … DATA and --out DIR\n"
       "Example: barcodemae evaluate table runs/small coi-small barcodes.csv --out tables/small";
   if (options.words.size() < 2 || options.out.empty()) throw UserError("{}", kAdvice);
-  options.data = options.words.back();
   const std::vector<TableSource> sources =
       parse_table_sources({options.words.begin(), options.words.end() - 1});
   options.resolve_features(communicator);
@@ -245,6 +244,7 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
       "  barcodemae evaluate table coi-small DNABERT=K.npy,K.tsv,Q.npy,Q.tsv barcodes.csv --out t "
       "--tasks unseen,species");
   command->callback([options, command, &communicator] {
+    if (!options->words.empty()) options->data = options->words.back();
     options->require_writable_results(communicator);
     const TableResult result = run(*options, *command, communicator);
     if (communicator.rank() == 0) {

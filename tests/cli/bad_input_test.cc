@@ -390,6 +390,8 @@ TEST(BadTable, IsNamed) {
   idle({"--no-baselines", "--baselines", "kmer"}, "--baselines: --no-baselines leaves them out");
   idle({"--baselines", "sites", "--baseline-kmer", "3"}, "--baseline-kmer: --baselines does not");
   expect_refused({"evaluate", "knn", kModel, data, "--json", data}, "which is the input");
+  expect_refused({"evaluate", "table", kModel, data, "--out", out, "--json", data},
+                 "which is the input");
   const std::string both = folder / "results";
   expect_refused({"evaluate", "knn", kModel, data, "--json", both, "--report", both},
                  "two results would be written");
