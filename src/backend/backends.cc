@@ -33,6 +33,18 @@ const char* to_string(DeviceName::Kind kind) {
   return "cuda";
 }
 
+bool has_precision(DeviceName::Kind kind, DType precision) {
+  switch (kind) {
+    case DeviceName::Kind::kCpu:
+      return cpu::has_precision(precision);
+    case DeviceName::Kind::kReference:
+      return precision != DType::kBFloat16;
+    case DeviceName::Kind::kCuda:
+      return precision != DType::kInt8;
+  }
+  return false;
+}
+
 DType preferred_cpu_precision() {
   static const DType faster = cpu::faster_precision();
   return faster;

@@ -24,6 +24,8 @@ inline constexpr const char* kDeviceNames = "cpu, reference, cuda or cuda:N (N =
 std::optional<DeviceName> parse_device(std::string_view name);  ///< nullopt: not one of them
 /// "cpu", "reference" or "cuda".
 const char* to_string(DeviceName::Kind kind);
+/// Whether a device of this kind computes in `precision`: of the CPU, on this machine.
+bool has_precision(DeviceName::Kind kind, DType precision);
 
 /// The faster of float32 and bfloat16 on this machine for the CPU backend, measured once per
 /// machine in a few milliseconds and remembered for the process.

@@ -23,18 +23,10 @@ using nlohmann::ordered_json;
 
 const char* name(BenchTask task) { return task == BenchTask::kTrain ? "train" : "embed"; }
 
-/// Whether this machine computes so, and the task can be done so.
+/// Whether the device computes so, and the task can be done so.
 bool available(DType precision, BenchTask task, const std::string& device) {
   if (precision == DType::kInt8 && task == BenchTask::kTrain) return false;
-  switch (parse_device(device).value().kind) {
-    case DeviceName::Kind::kCpu:
-      return cpu::has_precision(precision);
-    case DeviceName::Kind::kCuda:
-      return precision != DType::kInt8;
-    case DeviceName::Kind::kReference:
-      return precision != DType::kBFloat16;
-  }
-  return false;
+  return has_precision(parse_device(device).value().kind, precision);
 }
 
 bool is_cpu(const std::string& device) { return device == "cpu"; }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "cli/common_options.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "backend/backends.h"
 #include "base/error.h"
@@ -162,17 +165,15 @@ DType resolved_here(const std::string& precision, const std::string& device) {
 }  // namespace
 
 void require_precision(DType precision, const std::string& device) {
-  switch (kind_of(device)) {
-    case DeviceName::Kind::kCpu:
-      return cpu::require_precision(precision);
-    case DeviceName::Kind::kCuda:
-      if (precision != DType::kInt8) return;
-      throw UserError(
-          "--device cuda computes in f32 or bf16\nLeave out --precision int8, or use the CPU.");
-    case DeviceName::Kind::kReference:
-      if (precision != DType::kBFloat16) return;
-      throw UserError("--device reference computes in f32 or int8\nLeave out --precision bf16.");
+  const DeviceName::Kind kind = kind_of(device);
+  if (kind == DeviceName::Kind::kCpu) cpu::require_precision(precision);
+  if (has_precision(kind, precision)) return;
+  std::vector<const char*> names;
+  for (const DType known : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
+    if (has_precision(kind, known)) names.push_back(precision_name(known));
   }
+  throw UserError("--device {} computes in {}\nLeave out --precision {}, or use the CPU.",
+                  to_string(kind), fmt::join(names, " or "), precision_name(precision));
 }
 
 DType ComputeOptions::resolved(Communicator& communicator) const {
