@@ -41,7 +41,7 @@ class TableMaker {
 
   TableRow row(TableEntry& entry) {
     entry_ = &entry;
-    unlabelled_note_.clear();
+    notes_.clear();
     TableRow row;
     row.name = entry.name();
     row.kind = entry.kind() == TableEntry::Kind::kModel        ? TableRow::Kind::kModel
@@ -67,7 +67,8 @@ class TableMaker {
       const bool from_scratch = entry.kind() == TableEntry::Kind::kBaseline;
       return std::optional(options_.finetune(entry.reading().model(), from_scratch));
     });
-    row.note = entry.note() + unlabelled_note_;
+    if (!entry.note().empty()) notes_.insert(notes_.begin(), entry.note());
+    row.note = fmt::format("{}", fmt::join(notes_, "; "));
     show(row, entry.kind() == TableEntry::Kind::kBaseline && !entry.is_encoder());
     return row;
   }
@@ -195,10 +196,9 @@ class TableMaker {
     const EvaluationData& evaluation = entry_->reading().evaluation();
     if (evaluation.has_labels(evaluation.splits(both(), "--test, --unseen"), rank)) return true;
     const std::string note = fmt::format("no {} labels ({})", to_string(rank), option);
-    if (unlabelled_note_.find(note) == std::string::npos) {
+    if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) {
       log_warn("{} has {}: what needs them stays empty", both(), note);
-      unlabelled_note_ +=
-          (entry_->note() + unlabelled_note_).empty() ? note : fmt::format("; {}", note);
+      notes_.push_back(note);
     }
     return false;
   }
@@ -313,7 +313,7 @@ class TableMaker {
   Question unseen_{TableTask::kUnseen, options_.unseen, "--unseen", options_.unseen_rank};
   Question species_{TableTask::kSpecies, options_.test, "--test", options_.rank};
   TableEntry* entry_ = nullptr;
-  std::string unlabelled_note_;  // of the entry
+  std::vector<std::string> notes_;  // of the row, beside the entry's own
 };
 
 TableRow quoted_row(const PublishedRow& published) {

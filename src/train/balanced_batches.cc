@@ -83,8 +83,11 @@ BalancedSampler::BalancedSampler(const TrainingData& data, const PretrainOptions
     std::size_t unknown = 0;  // each of which may be another one
     for (const std::int64_t record : records) {
       const std::int32_t own = data.putative_species[static_cast<std::size_t>(record)];
-      if (own < 0) ++unknown;
-      if (own >= 0) species.insert(own);
+      if (own < 0) {
+        ++unknown;
+      } else {
+        species.insert(own);
+      }
     }
     if (records.size() >= 2 && (!of_species || species.size() + unknown >= 2)) {
       classes_.push_back(std::move(records));
