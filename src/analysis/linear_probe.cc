@@ -11,6 +11,7 @@
 
 #include "analysis/adamw.h"
 #include "analysis/sgemm.h"
+#include "analysis/softmax_kernel.h"
 #include "base/error.h"
 #include "base/index.h"
 #include "base/one_openmp_thread.h"
@@ -53,15 +54,12 @@ class LinearProbe::Trainer {
       : options_(options),
         classes_(static_cast<std::int64_t>(probe.classes_.size())),
         cols_(static_cast<std::int64_t>(probe.scale_.size()) + 1),
+        stride_(pieces(classes_, kSoftmaxPadding) * kSoftmaxPadding),
         weights_(probe.weights_),
         first_moment_(weights_.size()),
         second_moment_(options.optimiser == LinearProbeOptions::Optimiser::kAdamW ? weights_.size()
                                                                                   : 0),
-        gradients_(index(thread_count())) {
-    // Every row of the logits begins at a packet of Eigen's: the same code meets the same numbers.
-    constexpr std::int64_t kPacket = 16;
-    stride_ = pieces(classes_, kPacket) * kPacket;
-  }
+        gradients_(index(thread_count())) {}
 
   /// Mean loss of the batch [rows × cols], before the step.
   double step(const std::vector<float>& batch, const std::vector<std::int32_t>& targets) {
@@ -93,20 +91,17 @@ class LinearProbe::Trainer {
   /// Logits to (softmax − one-hot) / rows, in place. Returns the mean cross entropy.
   double to_logit_gradients(const std::vector<std::int32_t>& targets) {
     const auto rows = static_cast<std::int64_t>(targets.size());
+    const double share = 1 / static_cast<double>(rows);
     std::vector<double> losses(index(rows));
     parallel_for(pieces(rows, kRowPiece), [&](std::int64_t piece, int) {
       for (std::int64_t row = piece * kRowPiece; row < std::min(rows, (piece + 1) * kRowPiece);
            ++row) {
-        Array logits(logits_.data() + row * stride_, classes_);
+        float* logits = logits_.data() + row * stride_;
+        std::fill(logits + classes_, logits + stride_, -INFINITY);
         float& target = logits[targets[index(row)]];
-        const float largest = logits.maxCoeff();
-        const double target_logit = double{target} - largest;
-        logits = (logits - largest).exp();
-        double sum = 0;
-        for (std::int64_t c = 0; c < classes_; ++c) sum += logits[c];
-        losses[index(row)] = std::log(sum) - target_logit;
-        logits *= static_cast<float>(1 / (sum * static_cast<double>(rows)));
-        target -= 1 / static_cast<float>(rows);
+        const double target_logit = target;
+        losses[index(row)] = scaled_softmax(logits, stride_, share) - target_logit;
+        target -= static_cast<float>(share);
       }
     });
     return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(rows);
@@ -128,7 +123,7 @@ class LinearProbe::Trainer {
   }
 
   const LinearProbeOptions& options_;
-  std::int64_t classes_, cols_, stride_ = 0;
+  std::int64_t classes_, cols_, stride_;  // the last: of a row of the logits
   std::vector<float>& weights_;
   std::vector<float> first_moment_, second_moment_;
   Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> logits_;
