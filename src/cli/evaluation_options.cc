@@ -62,21 +62,20 @@ void EvaluationOptions::write_results(const Communicator& communicator, const st
   if (communicator.rank() != 0) return;
   if (json != "-") std::fputs(text.c_str(), stdout);
   if (!json.empty()) {
-    nlohmann::ordered_json all = results;
-    all["made_by"] = origin();
-    write_file_atomically(json, json_document(all));
+    write_file_atomically(json, json_document(with_origin(results)));
   }
   if (!report.empty()) make_report().write(report);
 }
 
-/// What the numbers follow from beside the options that the results name.
-nlohmann::ordered_json EvaluationOptions::origin() const {
-  nlohmann::ordered_json origin;
+nlohmann::ordered_json EvaluationOptions::with_origin(nlohmann::ordered_json results) const {
+  nlohmann::ordered_json& origin = results["made_by"];
   origin["version"] = BARCODEMAE_VERSION;
   origin["seed"] = seed;
   if (!model.empty()) {
     origin["model"] = model;
     origin["model_fingerprint"] = model_fingerprint(find_model(model));
+  }
+  if (!data.empty()) {
     origin["data"] = data;
     origin["data_fingerprint"] = fingerprint_file(data);
     origin["pooling"] = features.pooling;
@@ -85,7 +84,7 @@ nlohmann::ordered_json EvaluationOptions::origin() const {
     origin["device"] = features.device;
     origin["simd"] = to_string(machine().simd);
   }
-  return origin;
+  return results;
 }
 
 void add_model_and_data(CLI::App& command, EvaluationOptions& options) {

@@ -37,8 +37,9 @@ struct EvaluationOptions {
 
   /// Refuses, before the work, files of results that could not be written.
   void require_writable_results(const Communicator& communicator) const;
-  /// Rank 0 prints the text and writes what --json (with the object `made_by`) and --report ask
-  /// for.
+  /// The results and, as `made_by`, what they follow from beside the options that they name.
+  nlohmann::ordered_json with_origin(nlohmann::ordered_json results) const;
+  /// Rank 0 prints the text and writes what --json (with `made_by`) and --report ask for.
   void write_results(const Communicator& communicator, const std::string& text,
                      const nlohmann::ordered_json& results,
                      const std::function<Report()>& make_report) const;
@@ -51,9 +52,6 @@ struct EvaluationOptions {
     }
     if (!per_record.empty()) write_file_atomically(per_record, result.record_table());
   }
-
- private:
-  nlohmann::ordered_json origin() const;
 };
 
 /// A rank given by `option`. Throws UserError, naming it, for another word.

@@ -44,6 +44,7 @@ class TableMaker {
     notes_.clear();
     TableRow row;
     row.name = entry.name();
+    row.identity = entry.identity();
     row.kind = entry.kind() == TableEntry::Kind::kModel        ? TableRow::Kind::kModel
                : entry.kind() == TableEntry::Kind::kEmbeddings ? TableRow::Kind::kEmbeddings
                                                                : TableRow::Kind::kBaseline;

@@ -65,6 +65,7 @@ struct TableOptions {
 struct TableRow {
   enum class Kind { kModel, kEmbeddings, kBaseline, kQuoted };
   std::string name, note;
+  std::string identity;  ///< what the cells are of: fingerprint and precision of a model, …
   Kind kind = Kind::kModel;
   std::optional<ClassificationCell> unseen, species, linear, finetuned;
   std::optional<ClusteringCell> clustering, ward;

@@ -199,6 +199,7 @@ nlohmann::ordered_json TableResult::to_json() const {
     entry["name"] = row.name;
     entry["kind"] = to_string(row.kind);
     if (!row.note.empty()) entry["note"] = row.note;
+    if (!row.identity.empty()) entry["identity"] = row.identity;
     const auto add = [&](const char* key, const std::optional<double>& value) {
       if (value) entry[key] = *value;
     };

@@ -47,7 +47,8 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   const Outcome table = run({"evaluate", "knn", folder / "model", data, "--no-cache", "--centre",
                              "--json", json, "--report", folder / "report.html"});
   EXPECT_THAT(table.out, HasSubstr("aligned identity"));
-  const auto rows = nlohmann::json::parse(read_text(json))["rows"];
+  const auto knn = nlohmann::json::parse(read_text(json));
+  const auto& rows = knn["rows"];
   ASSERT_EQ(rows.size(), 7u)
       << "model and random encoder, plain and centred; 6-mers; centred sites; identity";
   EXPECT_EQ(rows[0]["name"], "model");
@@ -84,8 +85,12 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
                                           "1"};
   const Outcome first = run(words);
   EXPECT_EQ(first.out, read_text(folder / "table/table.txt"));
-  const auto cells = nlohmann::json::parse(read_text(folder / "table/table.json"))["rows"];
+  const auto table = nlohmann::json::parse(read_text(folder / "table/table.json"));
+  const auto& cells = table["rows"];
   ASSERT_GE(cells.size(), 5u);
+  EXPECT_EQ(table["made_by"]["data_fingerprint"], knn["made_by"]["data_fingerprint"]);
+  const std::string fingerprint = knn["made_by"]["model_fingerprint"];
+  EXPECT_NE(cells[0]["identity"].get<std::string>().find(fingerprint), std::string::npos);
   EXPECT_EQ(cells[0]["name"], "model");
   EXPECT_EQ(cells[0]["unseen_accuracy"], rows[0]["accuracy"]);
   EXPECT_EQ(cells[1]["unseen_accuracy"], rows[0]["accuracy"]) << "the same vectors from files";
