@@ -23,9 +23,10 @@ configure_cuda() {
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 | tr -d .)
   # Only this machine's: a third of the compilation.
   [[ ! $capability =~ ^[0-9]+$ ]] || options+=("-DCMAKE_CUDA_ARCHITECTURES=$capability-real")
-  local nvcc
+  local nvcc toolkit
   nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
-  if ! ls "$(dirname "$(dirname "$(readlink -f "$nvcc")")")"/{include,targets/*/include}/cublasLt.h >/dev/null 2>&1; then
+  toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
+  if ! compgen -G "$toolkit/include/cublasLt.h" >/dev/null && ! compgen -G "$toolkit/targets/*/include/cublasLt.h" >/dev/null; then
     local found
     mapfile -t found < <(cublas_of_python)
     options+=("${found[@]}")

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/progress.h"
 #include "communication/collectives.h"
 #include "data/anchor.h"
@@ -176,6 +177,9 @@ FrozenEncoder EvaluationData::encoder(std::string name, const std::string& weigh
   made.identity_ = fmt::format("model {} data {} precision {} device {} reading {}", weights,
                                data_name_, to_string(precision), options_.device, reading_);
   if (options_.pooling != "model") made.identity_ += " pooling " + options_.pooling;
+  // Another instruction set rounds otherwise.
+  if (options_.device == "cpu")
+    made.identity_ += fmt::format(" simd {}", to_string(machine().simd));
   made.data_ = &data_;
   made.cache_ = &cache_;
   made.communicator_ = &communicator_;

@@ -92,12 +92,26 @@ TEST_F(EmulatedCuda, RefusesAGpuThatDoesNotExist) {
                   AllOf(HasSubstr("cuda:7"), HasSubstr("sees 1"), HasSubstr("Use cuda:0"))));
 }
 
+TEST_F(EmulatedCuda, RefusesWidthsThatItsKernelsDoNotTake) {
+  const ScratchFolder folder;
+  const Outcome outcome =
+      run_barcodemae({"pretrain", BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst", "--out",
+                      folder / "run", "--preset", "tiny", "--steps", "1", "--batch", "8",
+                      "--feed-forward", "100", "--device", "cuda"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("feed-forward layers of 100"));
+}
+
 TEST_F(EmulatedCuda, ProcessesTakeTurnsOnTheGpus) {
+  ::setenv("BARCODEMAE_CUDA_EMULATION_DEVICES", "2", 1);
   ::setenv("PMI_SIZE", "4", 1);
-  ::setenv("PMI_RANK", "3", 1);
-  EXPECT_EQ(choose_cuda_device(std::nullopt).number, 0);  // 3 modulo 1
-  ::unsetenv("PMI_SIZE");
-  ::unsetenv("PMI_RANK");
+  for (const int rank : {0, 1, 2, 3}) {
+    ::setenv("PMI_RANK", std::to_string(rank).c_str(), 1);
+    EXPECT_EQ(choose_cuda_device(std::nullopt).number, rank % 2);
+  }
+  for (const char* name : {"BARCODEMAE_CUDA_EMULATION_DEVICES", "PMI_SIZE", "PMI_RANK"}) {
+    ::unsetenv(name);
+  }
 }
 
 /// The plugin of the build, where there was a CUDA toolkit, with a driver that only says no

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/cuda_backend.h"
 
+#include <algorithm>
+
 #include "backend/cuda/check.h"
 #include "backend/cuda/kernels/rows.h"
 #include "base/error.h"
@@ -30,7 +32,9 @@ void CudaBackend::release(void* memory, std::size_t) { release_memory(memory); }
 std::size_t CudaBackend::available_memory() const {
   std::size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total));
-  return free;
+  // cuBLASLt loads its kernels when they are first used.
+  constexpr std::size_t kForKernels = std::size_t{512} << 20;
+  return free - std::min(free, kForKernels);
 }
 
 void CudaBackend::upload(View destination, const void* host) {

@@ -5,6 +5,7 @@
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernels/gelu.h"
 #include "backend/cuda/kernels/rows.h"
+#include "base/error.h"
 
 namespace barcodemae {
 namespace {
@@ -47,6 +48,12 @@ KernelMemory CudaBackend::feed_forward_block_memory(const FeedForwardBlock& bloc
                                                     const Segments& segments, DType activation,
                                                     bool backward) const {
   const View in = block.in_weight.value;
+  // The kernels take eight neighbours at a time.
+  if (in.rows % 8 != 0) {
+    throw UserError(
+        "feed-forward layers of {}: on a GPU their width is a multiple of 8\nUse --device cpu.",
+        in.rows);
+  }
   Carver saved(nullptr), gradients(nullptr);
   Saved(saved, segments.rows(), in.cols, in.rows, activation);
   if (!backward) return {.saved = 0, .forward_scratch = saved.used()};

@@ -14,10 +14,15 @@ namespace {
 
 // What NVIDIA advises for Hopper.
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;
-// Algorithms for tokens are chosen as for so many of them.
-constexpr std::int64_t kManyTokens = 16384;
-// Weight gradients meet a new number of tokens in every step.
+// Algorithms for rows of tokens are chosen as for so many of them, those for sums over tokens, of
+// which every step has another number, as for the next multiple of so many.
+constexpr std::int64_t kManyTokens = 16384, kTokensRoundedTo = 1024;
 constexpr std::size_t kMostAlgorithms = 4096;
+
+/// There is no such algorithm, or it does not take this size.
+bool cannot(cublasStatus_t status) {
+  return status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE;
+}
 
 cudaDataType_t data_type(DType type) { return type == DType::kBFloat16 ? CUDA_R_16BF : CUDA_R_32F; }
 
@@ -122,7 +127,9 @@ bool Gemm::find(cublasLtMatmulAlgo_t& algorithm, const Product& product, const K
       handle_, problem.operation, problem.a.value, problem.b.value, problem.d.value,
       problem.d.value, preference, 1, &best, &found);
   cublasLtMatmulPreferenceDestroy(preference);
-  if (status != CUBLAS_STATUS_SUCCESS || found == 0) return false;
+  if (cannot(status)) return false;
+  check(status);
+  if (found == 0) return false;
   if (algorithms_.size() >= kMostAlgorithms) algorithms_.clear();
   algorithms_.emplace(key, best.algo);
   algorithm = best.algo;
@@ -159,15 +166,16 @@ void Gemm::multiply(const Product& product) {
                 (product.transpose_a ? 1 : 0) + (product.transpose_b ? 2 : 0),
                 (product.bias != nullptr ? 1 : 0) + (product.beta != 0 ? 2 : 0)};
   Key chosen_for = key;
-  if (product.rows_are_tokens) chosen_for.n = kManyTokens;
+  if (product.rows_are_tokens) {
+    chosen_for.n = kManyTokens;
+  } else if (product.transpose_a) {
+    chosen_for.k = (key.k + kTokensRoundedTo - 1) / kTokensRoundedTo * kTokensRoundedTo;
+  }
   cublasLtMatmulAlgo_t algorithm{};
   if (find(algorithm, product, chosen_for)) {
     const cublasStatus_t status = run(product, key, algorithm);
     if (status == CUBLAS_STATUS_SUCCESS) return;
-    // It does not take this number of rows.
-    if (status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE) {
-      check(status);
-    }
+    if (!cannot(status)) check(status);  // else it does not take this very number
   }
   BARCODEMAE_CHECK(find(algorithm, product, key),
                    "cuBLASLt has no algorithm for {} x {} x {} in {}", key.n, key.m, key.k,

@@ -14,14 +14,23 @@ namespace {
 
 std::string megabytes(std::size_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
+[[noreturn]] void refuse_for_want_of_memory() {
+  throw UserError(
+      "the GPU is out of memory\n"
+      "Use smaller batches (pretrain --micro-batch, embed --batch) or a smaller model.");
+}
+
 }  // namespace
 
 void check(cudaError_t status) {
   if (status == cudaSuccess) return;
-  if (status == cudaErrorMemoryAllocation) {
+  if (status == cudaErrorMemoryAllocation) refuse_for_want_of_memory();
+  if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorUnsupportedPtxVersion) {
     throw UserError(
-        "the GPU is out of memory\n"
-        "Use smaller batches (pretrain --micro-batch, embed --batch) or a smaller model.");
+        "libbarcodemae_cuda.so has no kernels for this GPU ({})\n"
+        "Build it for the GPU's compute capability (CMAKE_CUDA_ARCHITECTURES), or use --device "
+        "cpu.",
+        cudaGetErrorString(status));
   }
   throw InternalError(
       fmt::format("CUDA: {} ({})", cudaGetErrorString(status), cudaGetErrorName(status)));
@@ -29,6 +38,7 @@ void check(cudaError_t status) {
 
 void check(cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) refuse_for_want_of_memory();
   throw InternalError(fmt::format("cuBLASLt: status {}", static_cast<int>(status)));
 }
 

@@ -24,7 +24,8 @@ extern __shared__ __align__(128) std::byte dynamic_shared[];
 
 // Launching ------------------------------------------------------------------------------------
 
-/// kernel(arguments…) on `grid` blocks of `block` threads. A grid without blocks is no launch.
+/// kernel(arguments…) on `grid` blocks of `block` threads. A grid without blocks is no launch. What
+/// grows with the batch goes along x: y and z have no more than 65,535 blocks.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
             cudaStream_t stream, const Arguments&... arguments) {

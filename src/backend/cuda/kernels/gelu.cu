@@ -30,8 +30,8 @@ __global__ void backward_kernel(T* d, const T* x, std::int64_t rows, std::int64_
                                 float* partial) {
   auto* all = reinterpret_cast<float*>(dynamic_shared);  // [warps, 256]
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const std::int64_t column = std::int64_t{blockIdx.x} * 8 * kWarp + 8 * lane;
-  const std::int64_t first = std::int64_t{blockIdx.y} * kGeluPieceRows;
+  const std::int64_t column = std::int64_t{blockIdx.y} * 8 * kWarp + 8 * lane;
+  const std::int64_t first = std::int64_t{blockIdx.x} * kGeluPieceRows;
   float sum[8] = {};
   if (column < cols) {
     for (std::int64_t row = first + warp; row < first + kGeluPieceRows && row < rows;
@@ -50,11 +50,11 @@ __global__ void backward_kernel(T* d, const T* x, std::int64_t rows, std::int64_
   }
   store8(all + warp * 8 * kWarp + 8 * lane, sum);
   __syncthreads();
-  const std::int64_t own = std::int64_t{blockIdx.x} * 8 * kWarp + threadIdx.x;
+  const std::int64_t own = std::int64_t{blockIdx.y} * 8 * kWarp + threadIdx.x;
   if (own >= cols) return;
   float total = 0;
   for (int other = 0; other < kWarps; ++other) total += all[other * 8 * kWarp + threadIdx.x];
-  partial[blockIdx.y * cols + own] = total;
+  partial[blockIdx.x * cols + own] = total;
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ void gelu_forward(cudaStream_t stream, View y, View x) {
 void gelu_backward(cudaStream_t stream, View d, View x, float* partial) {
   with_type(d.dtype, [&]<typename T>(T) {
     launch(backward_kernel<T>,
-           dim3(blocks_for(d.cols, 8 * kWarp), blocks_for(d.rows, kGeluPieceRows)), kThreads,
+           dim3(blocks_for(d.rows, kGeluPieceRows), blocks_for(d.cols, 8 * kWarp)), kThreads,
            kWarps * 8 * kWarp * sizeof(float), stream, static_cast<T*>(d.data),
            static_cast<const T*>(x.data), d.rows, d.cols, partial);
   });

@@ -246,8 +246,8 @@ __global__ void pair_inputs_kernel(PairWork work, PairNetwork network) {
 /// A thread for one channel of one vector: the pairs in turn.
 __global__ void pair_dx_kernel(PairGradients gradients, double factor, PairWork work,
                                PairNetwork network) {
-  const std::int64_t row = blockIdx.y, width = network.width;
-  const std::int64_t column = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const std::int64_t row = blockIdx.x, width = network.width;
+  const std::int64_t column = std::int64_t{blockIdx.y} * kThreads + threadIdx.x;
   if (column >= width) return;
   double sum = 0;
   for (std::int64_t pair = 0; pair < network.count; ++pair) {
@@ -296,7 +296,7 @@ void pair_loss_gradients(cudaStream_t stream, const PairGradients& gradients, do
   if (gradients.dx == nullptr) return;
   launch(pair_inputs_kernel, dim3(columns, grid(network.count)), kThreads, 0, stream, work,
          network);
-  launch(pair_dx_kernel, dim3(blocks_for(network.width, kThreads), grid(gradients.vectors)),
+  launch(pair_dx_kernel, dim3(grid(gradients.vectors), blocks_for(network.width, kThreads)),
          kThreads, 0, stream, gradients, factor, work, network);
 }
 

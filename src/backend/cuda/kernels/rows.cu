@@ -112,8 +112,8 @@ template <typename T>
 __global__ void column_sums_kernel(float* partial, const T* x, std::int64_t rows, std::int64_t cols,
                                    std::int64_t stride, const std::int32_t* but,
                                    std::int64_t but_rows) {
-  const std::int64_t column = std::int64_t{blockIdx.x} * kColumns + threadIdx.x % kColumns;
-  const std::int64_t first = std::int64_t{blockIdx.y} * kSumPieceRows;
+  const std::int64_t column = std::int64_t{blockIdx.y} * kColumns + threadIdx.x % kColumns;
+  const std::int64_t first = std::int64_t{blockIdx.x} * kSumPieceRows;
   float sum = 0;
   if (column < cols) {
     for (std::int64_t row = first + threadIdx.x / kColumns;
@@ -123,7 +123,7 @@ __global__ void column_sums_kernel(float* partial, const T* x, std::int64_t rows
     }
   }
   const float total = sum_of_groups(sum);
-  if (threadIdx.x < kColumns && column < cols) partial[blockIdx.y * cols + column] = total;
+  if (threadIdx.x < kColumns && column < cols) partial[blockIdx.x * cols + column] = total;
 }
 
 __global__ void add_partial_kernel(float* sums, const float* partial, std::int64_t pieces,
@@ -284,7 +284,7 @@ void column_sums(cudaStream_t stream, float* partial, View x, std::int64_t strid
                  const std::int32_t* but, std::int64_t but_rows) {
   with_type(x.dtype, [&]<typename T>(T) {
     launch(column_sums_kernel<T>,
-           dim3(blocks_for(x.cols, kColumns), blocks_for(x.rows, kSumPieceRows)), kThreads,
+           dim3(blocks_for(x.rows, kSumPieceRows), blocks_for(x.cols, kColumns)), kThreads,
            kThreads * sizeof(float), stream, partial, static_cast<const T*>(x.data), x.rows, x.cols,
            stride, but, but_rows);
   });
