@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <fstream>
 #include <iterator>
 
 #include "base/error.h"
@@ -28,10 +27,6 @@ using testing::HasSubstr;
 
 class AtomicFileTest : public testing::Test {
  protected:
-  static std::string content(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
   std::size_t entries() const {
     return static_cast<std::size_t>(
         std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
@@ -47,15 +42,15 @@ TEST_F(AtomicFileTest, AppearsOnCommitOnly) {
   {
     AtomicFile file(path);
     file.write("new, unfinished");
-    EXPECT_EQ(content(path), "old");
+    EXPECT_EQ(read_file(path), "old");
   }
-  EXPECT_EQ(content(path), "old");
+  EXPECT_EQ(read_file(path), "old");
   EXPECT_EQ(entries(), 1u) << "the temporary is gone";
   AtomicFile file(path);
   file.write("____ body");
   file.write_at(0, "head", 4);
   file.commit();
-  EXPECT_EQ(content(path), "head body");
+  EXPECT_EQ(read_file(path), "head body");
 }
 
 TEST_F(AtomicFileTest, SaysWhyItCannotWrite) {
@@ -84,7 +79,7 @@ TEST_F(AtomicFileTest, ReplacesALinksTargetAndNeverADeviceOrPipe) {
   fs::create_symlink("target", folder_ / "link");
   write_file_atomically(folder_ / "link", "new");
   EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
-  EXPECT_EQ(content(folder_ / "target"), "new");
+  EXPECT_EQ(read_file(folder_ / "target"), "new");
 
   const fs::path pipe = folder_ / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
@@ -109,11 +104,11 @@ TEST_F(AtomicFileTest, FoldersAppearWholeOrNotAtAll) {
   for (const char* text : {"first", "second"}) {
     write_directory_atomically(
         path, [&](const fs::path& inside) { write_file_atomically(inside / "a", text); });
-    EXPECT_EQ(content(path / "a"), text);
+    EXPECT_EQ(read_file(path / "a"), text);
   }
   write_directory_atomically(
       path / "", [](const fs::path& inside) { write_file_atomically(inside / "a", "third"); });
-  EXPECT_EQ(content(path / "a"), "third");
+  EXPECT_EQ(read_file(path / "a"), "third");
   EXPECT_EQ(entries(), 1u);
   EXPECT_THROW(require_writable_folder(path / "a" / "in a file"), UserError);
   require_writable_folder(folder_ / "new" / "");
@@ -147,7 +142,7 @@ TEST_F(AtomicFileTest, FoldersAreReplacedWhereNamesCannotBeExchanged) {
   ::waitpid(child, &status, 0);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "skipped: no seccomp";
   EXPECT_EQ(status, 0);
-  EXPECT_EQ(content(folder_ / "f/a"), "new");
+  EXPECT_EQ(read_file(folder_ / "f/a"), "new");
   EXPECT_EQ(entries(), 1u);
 }
 #endif

@@ -36,6 +36,7 @@ TEST_F(SlowCudaJobTest, AsManyGpusAgainTrainTheSameBitsAlsoInTwoSittings) {
   ASSERT_EQ(run(2, gpu_pretraining("whole")), 0) << log();
   const pid_t child = start(job(2, gpu_pretraining("parts")));
   wait_until_there_is(folder_ / "parts/model.safetensors", child);
+  if (HasFatalFailure()) return;
   ::kill(child, SIGUSR1);
   EXPECT_NE(wait_for(child), 0) << log();
   EXPECT_FALSE(fs::is_empty(folder_ / "parts/checkpoints"));

@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -49,7 +51,9 @@ class ProgramTest : public testing::Test {
   /// Exit code, or minus the signal that ended it.
   static int wait_for(pid_t child) {
     int status = 0;
-    ::waitpid(child, &status, 0);
+    if (::waitpid(child, &status, 0) != child) {
+      ADD_FAILURE() << "process " << child << " cannot be waited for: " << std::strerror(errno);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
   std::string log() const { return read_file(folder_ / "log"); }
@@ -144,7 +148,8 @@ class JobTest : public ProgramTest {
     }
   }
 
-  /// Waits until a job in the background has written `file`.
+  /// Waits until a job in the background has written `file`. A fatal failure when it ends before:
+  /// then there is nobody to signal or to wait for, so a caller returns if HasFatalFailure().
   void wait_until_there_is(const fs::path& file, pid_t job) {
     while (!fs::exists(file)) {
       ASSERT_EQ(::waitpid(job, nullptr, WNOHANG), 0) << log();

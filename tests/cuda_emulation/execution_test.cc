@@ -327,8 +327,8 @@ TEST(CudaEmulation, LaunchesOfSeveralThreads) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Prints the rate; the bound is far below it, for sanitizers and busy machines.
-TEST(CudaEmulation, SwitchesQuickly) {
+// Prints the rate too; no bound on it holds under sanitizers and on every busy machine.
+TEST(CudaEmulation, CountsSwitches) {
   const OnDevice<float> y(std::vector<float>(256));
   const std::uint64_t before = cuda_emulation::switches();
   const auto begun = std::chrono::steady_clock::now();
@@ -337,7 +337,6 @@ TEST(CudaEmulation, SwitchesQuickly) {
   const auto switches = static_cast<double>(cuda_emulation::switches() - before);
   EXPECT_GT(switches, 50 * 256 * 100 * 0.9);
   std::printf("%.1f million switches a second\n", switches / time.count() / 1e6);
-  EXPECT_GT(switches / time.count(), 1e5);
 }
 
 }  // namespace

@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "data/packing.h"
 #include "records.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -84,14 +84,15 @@ TEST_F(AnchorTest, AutoIsDroppedBelowFourFifths) {
 
 TEST_F(AnchorTest, AProfileOnFileIsUsedInAnyCase) {
   Dataset training = marker_data(50, 0);
-  const auto file = std::filesystem::path(::testing::TempDir()) / "anchor_test.json";
+  const TemporaryFolder folder;
+  const auto file = folder / "anchor.json";
   std::ofstream(file) << resolve_anchor("auto", training).value().to_json();
   Dataset data = marker_data(10, 40);
   ASSERT_TRUE(resolve_anchor(file.string(), data));
   EXPECT_TRUE(data.anchored());
   EXPECT_TRUE(data.placement(0).explained);
   EXPECT_THROW(resolve_anchor("no/such/file.json", data), UserError);
-  EXPECT_THROW(resolve_anchor(::testing::TempDir(), data), UserError);
+  EXPECT_THROW(resolve_anchor(folder.path(), data), UserError);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "records.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -65,7 +66,7 @@ TEST(Dataset, FingerprintNamesTheContent) {
 class DatasetLoad : public ::testing::Test {
  protected:
   std::filesystem::path write(const std::string& name, const std::string& text) {
-    const auto path = std::filesystem::path(::testing::TempDir()) / ("dataset_test_" + name);
+    const auto path = folder_ / name;
     std::ofstream(path) << text;
     return path;
   }
@@ -80,6 +81,8 @@ class DatasetLoad : public ::testing::Test {
     }
     return "no error";
   }
+
+  const TemporaryFolder folder_;
 };
 
 TEST_F(DatasetLoad, KeepsTheSplitsAskedFor) {

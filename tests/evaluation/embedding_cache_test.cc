@@ -2,11 +2,11 @@
 #include "evaluation/embedding_cache.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "communication/single_process.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -15,8 +15,6 @@ namespace fs = std::filesystem;
 
 class EmbeddingCacheTest : public testing::Test {
  protected:
-  void TearDown() override { fs::remove_all(folder_); }
-
   Matrix get(const std::string& identity, float value) {
     return EmbeddingCache(folder_).get(identity, alone_, [&] {
       ++computed_;
@@ -24,7 +22,8 @@ class EmbeddingCacheTest : public testing::Test {
     });
   }
 
-  fs::path folder_ = fs::temp_directory_path() / ("barcodemae_cache_" + std::to_string(::getpid()));
+  const TemporaryFolder temporary_;
+  fs::path folder_ = temporary_ / "cache";
   int computed_ = 0;
   SingleProcess alone_;
 };
@@ -48,7 +47,6 @@ TEST_F(EmbeddingCacheTest, DamagedFilesAreComputedAgain) {
 TEST_F(EmbeddingCacheTest, AFolderThatCannotBeMadeIsNoError) {
   folder_ = "/dev/null/cache";
   EXPECT_EQ(get("x", 4).values[0], 4);
-  folder_ = fs::temp_directory_path() / "barcodemae_cache_unused";
 }
 
 TEST(EmbeddingCacheSwitchedOff, AlwaysComputes) {

@@ -7,11 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/error.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -20,11 +20,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 const std::string kGolden = BARCODEMAE_TEST_DATA "/golden/interop/";
-
-std::string read(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 TEST(BpeJson, AgreesWithTheTokenizersLibrary) {
   std::ifstream table(kGolden + "bpe_tokens.tsv");
@@ -37,7 +32,7 @@ TEST(BpeJson, AgreesWithTheTokenizersLibrary) {
     std::getline(columns, sequence, '\t');
     std::getline(columns, expected);
     const std::string file = kGolden + "bpe_" + name + ".json";
-    const BpeVocabulary vocabulary = read_bpe_json(read(file), file).vocabulary;
+    const BpeVocabulary vocabulary = read_bpe_json(read_file(file), file).vocabulary;
     // As it comes back from our own file, too.
     for (const BpeVocabulary& each :
          {vocabulary, read_bpe_json(write_bpe_json(vocabulary), "ours").vocabulary}) {
@@ -51,7 +46,7 @@ TEST(BpeJson, AgreesWithTheTokenizersLibrary) {
 
 TEST(BpeJson, CutsLastAsTheReferenceDoes) {
   const std::string file = kGolden + "bpe_whitespace.json";
-  const BpeTokenizer tokenizer(read_bpe_json(read(file), file).vocabulary, 4);
+  const BpeTokenizer tokenizer(read_bpe_json(read_file(file), file).vocabulary, 4);
   const TokenSequence tokens = tokenizer.tokenize("NACGTNACNGTACGTNNN", 1);
   EXPECT_THAT(tokens.positions, ElementsAre(0, 1, 2, 3));
   EXPECT_EQ(tokens.ids.front(), 2);
@@ -75,7 +70,7 @@ TEST(BpeJson, MergesTheLowestRankThenTheLeftmost) {
 }
 
 std::string refusal(const std::function<void(nlohmann::json&)>& change) {
-  nlohmann::json json = nlohmann::json::parse(read(kGolden + "bpe_whitespace.json"));
+  nlohmann::json json = nlohmann::json::parse(read_file(kGolden + "bpe_whitespace.json"));
   change(json);
   try {
     read_bpe_json(json.dump(), "x.json");

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -21,6 +20,7 @@
 #include "nn/masked_autoencoder.h"
 #include "nn/objective.h"
 #include "readouts.h"
+#include "temporary_folder.h"
 #include "tensor/quantisation.h"
 
 namespace barcodemae {
@@ -50,10 +50,6 @@ ModelDescription tiny_description() {
 class ModelDirectory : public testing::Test {
  protected:
   void SetUp() override {
-    directory_ = fs::path(testing::TempDir()) /
-                 (std::string("barcodemae_model_") +
-                  testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(directory_);
     fs::create_directories(directory_);
     backend_ = make_reference_backend();
     parameters_ = std::make_unique<Parameters>(*backend_);
@@ -62,12 +58,8 @@ class ModelDirectory : public testing::Test {
     parameters_->initialise(7);
     write_model(directory_, tiny_description(), *parameters_, true);
   }
-  void TearDown() override { fs::remove_all(directory_); }
 
-  std::string read(const char* name) const {
-    std::ifstream stream(directory_ / name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
+  std::string read(const char* name) const { return read_file(directory_ / name); }
   void write(const char* name, const std::string& content) const {
     std::ofstream(directory_ / name, std::ios::binary) << content;
   }
@@ -121,7 +113,8 @@ class ModelDirectory : public testing::Test {
     return message;
   }
 
-  fs::path directory_;
+  const TemporaryFolder folder_;
+  const fs::path directory_ = folder_ / "tiny";
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Parameters> parameters_;
 };
@@ -420,8 +413,6 @@ TEST_F(ModelDirectory, IsFoundByNameOrPath) {
 }
 
 TEST(ModelDescription, OfEveryObjectiveAndVocabularyIsReadAsWritten) {
-  const fs::path directory =
-      fs::path(testing::TempDir()) / ("barcodemae_descriptions_" + std::to_string(::getpid()));
   const auto backend = make_reference_backend();
   for (const ObjectiveKind objective :
        {ObjectiveKind::kMaskedAutoencoder, ObjectiveKind::kMaskedAutoencoderSeeing,
@@ -442,12 +433,12 @@ TEST(ModelDescription, OfEveryObjectiveAndVocabularyIsReadAsWritten) {
       if (config.cls) vocabulary.specials.emplace_back("[CLS]");
       config.vocabulary = vocabulary.size();
       description.coder.tokenizer = KmerTokenizer(vocabulary, 2, 30);
-      fs::create_directories(directory);
+      const TemporaryFolder folder;
       Parameters parameters(*backend);
       const auto model = make_objective(parameters, config);
       parameters.allocate(false);
-      write_model(directory, description, parameters, true);
-      const ModelDescription read = read_model_description(directory);
+      write_model(folder.path(), description, parameters, true);
+      const ModelDescription read = read_model_description(folder.path());
       EXPECT_EQ(read.config.objective, objective);
       EXPECT_EQ(read.config.cls, config.cls);
       EXPECT_EQ(read.config.pooling, config.pooling);
@@ -458,9 +449,8 @@ TEST(ModelDescription, OfEveryObjectiveAndVocabularyIsReadAsWritten) {
       Parameters again(*backend);
       const auto loaded = make_objective(again, read.config);
       again.allocate(false);
-      load_encoder(directory, again);
-      load_pretraining(directory, again);
-      fs::remove_all(directory);
+      load_encoder(folder.path(), again);
+      load_pretraining(folder.path(), again);
     }
   }
 }

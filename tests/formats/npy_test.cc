@@ -6,11 +6,11 @@
 
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <sstream>
 #include <string>
 
 #include "base/error.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -42,16 +42,15 @@ std::string error_of(const std::string& bytes) {
 }
 
 TEST(Npy, WriterMakesTheBytesOfNumpySave) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "barcodemae_written.npy";
-  std::filesystem::remove(path);
+  const TemporaryFolder folder;
+  const auto path = folder / "written.npy";
   NpyWriter writer(path, 2);
   writer.append(std::vector<float>{1.f, 2.f});
   writer.append(std::vector<float>{3.f, 4.f});
   writer.append(std::vector<float>{5.f, -6.f});
   EXPECT_FALSE(std::filesystem::exists(path));  // nothing half-written
   writer.commit();
-  std::ifstream stream(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(stream), {}};
+  const std::string content = read_file(path);
   std::string header = std::string("\x93NUMPY\x01\0\x76\0", 10) +
                        "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }";
   header.resize(127, ' ');
@@ -63,7 +62,8 @@ TEST(Npy, WriterMakesTheBytesOfNumpySave) {
 }
 
 TEST(Npy, WritesHalvesRoundedToNearest) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "barcodemae_halves.npy";
+  const TemporaryFolder folder;
+  const auto path = folder / "halves.npy";
   NpyWriter halves(path, 3, NpyType::kFloat16);
   halves.append(std::vector<float>{0.1f, -2.f, 1.f + 0x1p-11f});  // the last: a tie, to even
   halves.append(std::vector<float>{0x1p-24f, 1e6f, 0.f});
@@ -71,7 +71,6 @@ TEST(Npy, WritesHalvesRoundedToNearest) {
   EXPECT_EQ(std::filesystem::file_size(path), 128u + 6u * 2u);
   EXPECT_THAT(read_npy(path).values,
               ElementsAre(0.0999755859375f, -2.f, 1.f, 0x1p-24f, HUGE_VALF, 0.f));
-  std::filesystem::remove(path);
 }
 
 TEST(Npy, ReadsAllVersionsHalvesAndOddSpelling) {

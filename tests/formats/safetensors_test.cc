@@ -6,12 +6,12 @@
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <string>
 
 #include "base/error.h"
 #include "formats/float_types.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -36,12 +36,9 @@ std::string error_of(std::vector<std::byte> bytes) {
   return "accepted";
 }
 
-std::filesystem::path temporary(const std::string& name) {
-  return std::filesystem::path(testing::TempDir()) / ("barcodemae_" + name);
-}
-
 TEST(Safetensors, RoundTripKeepsNamesShapesTypesAndMetadata) {
-  const auto path = temporary("round_trip.safetensors");
+  const TemporaryFolder folder;
+  const auto path = folder / "round_trip.safetensors";
   const std::vector<float> matrix{1.5f, -2.25f, 0.f, 3e-5f, 1e30f, -0.f}, vector{7.f, 8.f};
   const std::int64_t step = -42;
   write_safetensors(path,
@@ -64,15 +61,15 @@ TEST(Safetensors, RoundTripKeepsNamesShapesTypesAndMetadata) {
 // The very bytes of the reference writer: descending alignment, then name; a header of whole
 // eights.
 TEST(Safetensors, WritesTheReferenceLayout) {
-  const auto path = temporary("layout.safetensors");
+  const TemporaryFolder folder;
+  const auto path = folder / "layout.safetensors";
   const std::vector<float> one{1.f}, two{2.f};
   const std::int64_t step = 3;
   write_safetensors(path, {{"z", StoredType::kF32, {1}, one, {}},
                            {"h", StoredType::kF16, {1}, two, {}},
                            {"a", StoredType::kF32, {1}, {}, {}, [&] { return two; }},
                            {"i", StoredType::kI64, {1}, {}, std::as_bytes(std::span(&step, 1))}});
-  std::ifstream stream(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(stream), {}};
+  const std::string content = read_file(path);
   std::string header = R"({"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
                        R"("a":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},)"
                        R"("z":{"dtype":"F32","shape":[1],"data_offsets":[12,16]},)"
@@ -127,8 +124,9 @@ TEST(Safetensors, RefusesEveryMalformedFileWithTheReason) {
   EXPECT_THAT(error_of(truncated), HasSubstr("truncated"));
   EXPECT_THAT(error_of(std::vector<std::byte>(7)), HasSubstr("found 7 bytes"));
   EXPECT_THAT(error_of(std::vector<std::byte>(64, std::byte{0xFF})), HasSubstr("first 8 bytes"));
-  EXPECT_THROW(SafetensorsFile(temporary("nowhere.safetensors")), UserError);
-  EXPECT_THROW(SafetensorsFile{testing::TempDir()}, UserError);
+  const TemporaryFolder folder;
+  EXPECT_THROW(SafetensorsFile(folder / "nowhere.safetensors"), UserError);
+  EXPECT_THROW(SafetensorsFile{folder.path()}, UserError);
 }
 
 TEST(Safetensors, AcceptsEmptyTensorsScalarsAndOrderByOffset) {

@@ -295,12 +295,10 @@ TEST(Embedder, LoadedBorrowedAndRandomAreTheSameModel) {
       same_bits(Embedder::borrow(description, encoder, *backend, options).embed(sequences).values,
                 expected.values));
 
-  const auto directory = std::filesystem::path(testing::TempDir()) / "barcodemae_embedder_model";
-  std::filesystem::create_directories(directory);
-  write_model(directory, description, parameters, false);
+  const TemporaryFolder folder;
+  write_model(folder.path(), description, parameters, false);
   EXPECT_TRUE(
-      same_bits(Embedder::load(directory, options).embed(sequences).values, expected.values));
-  std::filesystem::remove_all(directory);
+      same_bits(Embedder::load(folder.path(), options).embed(sequences).values, expected.values));
 }
 
 TEST(Embedder, RecordsOfADataSetComeInTheOrderAskedFor) {

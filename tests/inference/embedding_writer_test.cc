@@ -14,6 +14,7 @@
 #include "communication/single_process.h"
 #include "formats/npy.h"
 #include "inference/embed_stream.h"
+#include "temporary_folder.h"
 #include "tiny_model.h"
 
 namespace barcodemae {
@@ -34,15 +35,6 @@ constexpr const char* kRecords =
 
 class EmbedStream : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              (std::string("barcodemae_stream_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   EmbedStreamResult embed(const std::string& out, const EmbedStreamOptions& options) {
     RecordReader reader(memory_source(kRecords, "records.csv"));
     EmbeddingWriter writer(folder_ / out, {embedder_.width(), reader.has_splits(), false});
@@ -56,19 +48,16 @@ class EmbedStream : public testing::Test {
     writer.commit(result.skips);
     return result;
   }
-  std::string read(const std::string& name) const {
-    std::ifstream stream(folder_ / name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
+  std::string read(const std::string& name) const { return read_file(folder_ / name); }
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder_))
+    for (const auto& entry : fs::directory_iterator(folder_.path()))
       names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     return names;
   }
 
-  fs::path folder_;
+  const TemporaryFolder folder_;
   Embedder embedder_ = Embedder::random(tiny_description(), 3, {});
 };
 
@@ -131,7 +120,6 @@ TEST_F(EmbedStream, OnlySplitsThatAreThere) {
   }
   // Nothing half-written: neither y.npy nor a temporary file.
   EXPECT_THAT(files(), ElementsAre("x.npy", "x.skipped.tsv", "x.tsv"));
-  fs::remove(folder_ / "x.npy");
 }
 
 TEST_F(EmbedStream, AnEarlierRunsSkippedListGoesAway) {

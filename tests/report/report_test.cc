@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <regex>
 
 #include "base/error.h"
 #include "report/axis_scale.h"
 #include "report/html.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -104,10 +104,9 @@ TEST(Report, DrawsAMapWithOneScaleForBothAxes) {
 }
 
 TEST(Report, WritesAtomicallyOrSaysWhyNot) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "barcodemae_report.html";
-  example().write(path);
-  std::ifstream stream(path);
-  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), example().html());
+  const TemporaryFolder folder;
+  example().write(folder / "report.html");
+  EXPECT_EQ(read_file(folder / "report.html"), example().html());
   EXPECT_THROW(example().write("/no/such/folder/report.html"), UserError);
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "reading.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -26,11 +27,11 @@ TEST(FileErrors, Directory) {
 
 TEST(FileErrors, NoPermission) {
   if (::geteuid() == 0) GTEST_SKIP() << "skipped: root may read everything";
-  const auto path = std::filesystem::temp_directory_path() / "barcodemae_unreadable.csv";
+  const TemporaryFolder folder;
+  const auto path = folder / "unreadable.csv";
   std::ofstream(path) << "id,sequence\na,ACGT\n";
   std::filesystem::permissions(path, std::filesystem::perms::none);
   EXPECT_THAT(user_error([&] { RecordReader{path}; }), HasSubstr("no permission"));
-  std::filesystem::remove(path);
 }
 
 struct FileCase {
@@ -80,25 +81,25 @@ TEST(FileErrors, BytesOfTheFileAreShownSafely) {
 }
 
 TEST(File, ProgressIsCountedInBytesOfTheFile) {
-  const auto path = std::filesystem::temp_directory_path() / "barcodemae_progress.fasta";
+  const TemporaryFolder folder;
+  const auto path = folder / "progress.fasta";
   std::ofstream(path) << ">a\nACGT\n>b\nGG\n";
   RecordReader reader(path);
   EXPECT_EQ(reader.bytes_total(), 14);
   for (Record record; reader.next(record);) {
   }
   EXPECT_EQ(reader.bytes_read(), 14);
-  std::filesystem::remove(path);
 }
 
 TEST(File, MayBeLeftBeforeItsEnd) {
-  const auto path = std::filesystem::temp_directory_path() / "barcodemae_left.fasta";
+  const TemporaryFolder folder;
+  const auto path = folder / "left.fasta";
   std::ofstream stream(path);
   for (int i = 0; i < 100000; ++i) stream << ">r" << i << '\n' << std::string(100, 'A') << '\n';
   stream.close();
   RecordReader reader(path);
   Record record;
   EXPECT_TRUE(reader.next(record));
-  std::filesystem::remove(path);
 }  // the reading thread still has 6 MB before it, and stops
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "reading.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -28,8 +29,8 @@ Record make_record(const std::string& id) {
 class WriterFormats : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(WriterFormats, IsReadBack) {
-  const auto path =
-      std::filesystem::temp_directory_path() / (std::string("barcodemae_writer") + GetParam());
+  const TemporaryFolder folder;
+  const auto path = folder / (std::string("records") + GetParam());
   const std::vector<Record> records = {make_record("a"), make_record("b"), make_record("c")};
   RecordWriter writer(path);
   writer.write(writer.encode(std::span(records).first(2)));
@@ -54,7 +55,6 @@ TEST_P(WriterFormats, IsReadBack) {
     }
   }
   EXPECT_FALSE(reader.next(record));
-  std::filesystem::remove(path);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WriterFormats,

@@ -6,9 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -17,6 +14,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "sequence/reader.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -47,18 +45,15 @@ double distance(const std::string& a, const std::string& b) {
 }
 
 std::string write(const SimulationOptions& options, int threads, const char* ending) {
-  const auto path =
-      std::filesystem::temp_directory_path() / (std::string("barcodemae_simulation") + ending);
+  const TemporaryFolder folder;
+  const auto path = folder / (std::string("records") + ending);
   const int before = thread_count();
   set_thread_count(threads);
   RecordWriter writer(path);
   write_simulation(Simulation(options), writer);
   writer.commit();
   set_thread_count(before);
-  std::ifstream stream(path, std::ios::binary);
-  std::string bytes(std::istreambuf_iterator<char>(stream), {});
-  std::filesystem::remove(path);
-  return bytes;
+  return read_file(path);
 }
 
 TEST(Simulation, FileIsTheSameForAnyThreadCount) {
@@ -115,6 +110,7 @@ TEST(Simulation, NamesTellTaxaApartAndNest) {
     }
   }
   for (const char* open : {"val_unseen", "test_unseen"}) {
+    ASSERT_FALSE(bins_of_split[open].empty()) << open;
     for (const auto& [split, bins] : bins_of_split) {
       if (split == open) continue;
       for (const std::string& bin : bins_of_split[open]) EXPECT_FALSE(bins.contains(bin)) << split;
@@ -123,7 +119,9 @@ TEST(Simulation, NamesTellTaxaApartAndNest) {
 }
 
 TEST(Simulation, NoCodonStops) {
-  for (const Record& record : simulate_complete(3000, 2)) {
+  const std::vector<Record> records = simulate_complete(3000, 2);
+  ASSERT_FALSE(records.empty());
+  for (const Record& record : records) {
     for (std::size_t i = 1; i + 2 < record.sequence.size(); i += 3) {
       const std::string codon = record.sequence.substr(i, 3);
       ASSERT_TRUE(codon != "TAA" && codon != "TAG") << record.id << " at " << i;

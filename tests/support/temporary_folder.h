@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A folder that goes away with the test.
+// A folder that goes away with the test, and what a file holds.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 
 namespace barcodemae {
@@ -16,10 +18,11 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::temp_directory_path() /
-            ("barcodemae_" + std::string(test->name()) + "_" + std::to_string(::getpid()) + "_" +
-             std::to_string(count_++));
-    std::filesystem::create_directories(path_);
+    std::string name = "barcodemae_" + std::string(test->name()) + "_XXXXXX";
+    std::replace(name.begin(), name.end(), '/', '_');  // of parameterised tests: no folder in one
+    std::string path = std::filesystem::temp_directory_path() / name;
+    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
+    path_ = path;
   }
   ~TemporaryFolder() {
     std::error_code ignored;
@@ -32,7 +35,6 @@ class TemporaryFolder {
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
  private:
-  static inline int count_ = 0;
   std::filesystem::path path_;
 };
 

@@ -76,11 +76,14 @@ TEST_F(PretrainCommandTest, KilledAtRandomMomentsItEndsWithTheSameWeights) {
   const auto begun = std::chrono::steady_clock::now();
   ASSERT_EQ(exit_code(arguments("whole", 2, options)), 0) << log();
   const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begun;
-  std::mt19937 random(static_cast<unsigned>(::getpid()));
+  const auto seed = static_cast<unsigned>(::getpid());
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
   std::uniform_real_distribution<double> share(0.0, 1.0 / 3);
   int killed = 0;
   for (int sitting = 0; sitting < 12; ++sitting) {
     const pid_t child = start(arguments("killed", 1 + sitting % 2, options));
+    ASSERT_GT(child, 0);
     std::this_thread::sleep_for(whole * share(random));
     ::kill(child, sitting % 4 == 3 ? SIGTERM : SIGKILL);
     const int status = wait_for(child);
