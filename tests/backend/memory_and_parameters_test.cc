@@ -9,10 +9,11 @@
 
 #include "backend/backends.h"
 #include "base/error.h"
-#include "base/machine.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "guarded_buffer.h"
+#include "linear_fixture.h"
+#include "precision.h"
 
 namespace barcodemae::test {
 namespace {
@@ -28,42 +29,19 @@ std::vector<double> random_numbers(std::size_t count, std::uint32_t seed, double
   return values;
 }
 
-TEST(MakeBackend, UnknownNamesAreRefusedWithTheChoices) {
-  EXPECT_EQ(make_backend("cpu")->name(), "cpu");
-  EXPECT_EQ(make_backend("reference")->name(), "reference");
-  try {
-    make_backend("gpu");
-    FAIL() << "gpu is no backend";
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("gpu"));
-    EXPECT_THAT(error.what(), HasSubstr("cpu"));
-    EXPECT_THAT(error.what(), HasSubstr("reference"));
-  }
-}
-
-/// Skips when BARCODEMAE_SIMD asks for more than this machine has.
-class OnThisMachine : public testing::Test {
+class AnyBackend : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    try {
-      machine();
-    } catch (const UserError& error) {
-      GTEST_SKIP() << "skipped: " << error.what();
-    }
+    std::string why_not;
+    if (tested_precisions(why_not).empty()) GTEST_SKIP() << "skipped: " << why_not;
+    backend_ = make_backend(GetParam());
   }
-};
-
-class AnyBackend : public OnThisMachine, public testing::WithParamInterface<const char*> {
- protected:
-  void SetUp() override {
-    OnThisMachine::SetUp();
-    if (!IsSkipped()) backend_ = make_backend(GetParam());
-  }
+  bool has(DType type) const { return has_precision(parse_device(GetParam())->kind, type); }
   std::unique_ptr<Backend> backend_;
 };
 
-INSTANTIATE_TEST_SUITE_P(On, AnyBackend, testing::Values("reference", "cpu"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(On, AnyBackend, testing::ValuesIn(tested_backends()),
+                         [](const auto& test) { return test.param; });
 
 TEST_P(AnyBackend, MemoryIsAlignedAndZeroed) {
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{63}, std::size_t{1} << 20}) {
@@ -116,24 +94,6 @@ TEST_P(AnyBackend, AddRoundsOnceAndMayBeInPlace) {
 }
 
 // Copies of weights ---------------------------------------------------------------------------
-
-/// A linear layer from 8 channels to 8 and room for one row.
-struct LinearFixture {
-  explicit LinearFixture(Backend& backend) : parameters(backend), x(backend, 32), y(backend, 32) {
-    parameters.declare({"weight"}, 8, 8, {Initialisation::Kind::kNormal, 1.0}, true);
-    parameters.declare({"bias"}, 1, 8, {});
-    parameters.allocate(true);
-    parameters.initialise(1);
-    upload(backend, x.view(1, 8, DType::kFloat32), {1, 0, 0, 0, 0, 0, 0, 0});
-  }
-  std::vector<double> forward(Backend& backend) {
-    backend.linear_forward(y.view(1, 8, DType::kFloat32), x.view(1, 8, DType::kFloat32),
-                           {parameters.get(0), parameters.get(1)});
-    return download(backend, y.view(1, 8, DType::kFloat32));
-  }
-  Parameters parameters;
-  GuardedBuffer x, y;
-};
 
 TEST_P(AnyBackend, RefreshedWeightsAreTheNewOnes) {
   LinearFixture linear(*backend_);
@@ -208,10 +168,7 @@ class UnevenLinear {
 
 TEST_P(AnyBackend, AdamWRenewsTheCopiesOfWeights) {
   for (const DType type : {DType::kFloat32, DType::kBFloat16}) {
-    if (type == DType::kBFloat16 &&
-        (backend_->name() == "reference" || machine().simd < SimdLevel::kAvx512)) {
-      continue;
-    }
+    if (!has(type)) continue;
     UnevenLinear linear(*backend_, type);
     const std::vector<double> before = linear.products();
     linear.step();
@@ -219,24 +176,6 @@ TEST_P(AnyBackend, AdamWRenewsTheCopiesOfWeights) {
     linear.refresh();
     EXPECT_EQ(after, linear.products());
     EXPECT_NE(after, before);
-  }
-}
-
-using CpuBackend = OnThisMachine;
-
-TEST_F(CpuBackend, RefusesWeightsThatWereNotRefreshed) {
-  const auto backend = make_backend("cpu");
-  LinearFixture linear(*backend);
-  EXPECT_THROW(linear.forward(*backend), InternalError);
-}
-
-TEST_F(CpuBackend, RefusesBFloat16WhereItCannotComputeIt) {
-  const auto backend = make_backend("cpu");
-  LinearFixture linear(*backend);
-  if (machine().simd >= SimdLevel::kAvx512) {
-    EXPECT_NO_THROW(backend->refresh_weights(linear.parameters, DType::kBFloat16, true));
-  } else {
-    EXPECT_THROW(backend->refresh_weights(linear.parameters, DType::kBFloat16, true), UserError);
   }
 }
 

@@ -84,6 +84,8 @@ struct OpCase {
   bool wants_dx = true;
   bool accumulate = false;
   double tolerance_factor = 1;  ///< for cases that magnify rounding errors
+  /// So much that of types shorter than float32 no more can be asked than finite numbers.
+  bool only_finite_when_short = false;
   std::vector<ParameterSpec> parameters;
   IndexMatrix ids, index, targets;
 

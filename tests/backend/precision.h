@@ -24,6 +24,8 @@ struct Precision {
 /// Those whose kernels this program is to test (precisions_cpu.cc, precisions_cuda.cc): what this
 /// machine can compute. Empty with a reason in `why_not` when it can do nothing.
 std::vector<Precision> tested_precisions(std::string& why_not);
+/// Their names, as make_backend() knows them.
+std::vector<std::string> tested_backends();
 
 /// int8 is for inference alone, and not for losses.
 inline bool computes(const Precision& precision, const OpCase& op, Pass pass) {

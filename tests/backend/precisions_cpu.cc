@@ -26,4 +26,6 @@ std::vector<Precision> tested_precisions(std::string& why_not) {
   return precisions;
 }
 
+std::vector<std::string> tested_backends() { return {"cpu", "reference"}; }
+
 }  // namespace barcodemae::test

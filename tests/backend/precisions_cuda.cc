@@ -19,4 +19,6 @@ std::vector<Precision> tested_precisions(std::string& why_not) {
           {"cuda_bfloat16", make_cuda, DType::kBFloat16, 1.5e-2, 8e-3}};
 }
 
+std::vector<std::string> tested_backends() { return {"cuda"}; }
+
 }  // namespace barcodemae::test

@@ -61,6 +61,7 @@ class BadFile : public testing::Test {
     expect_refused({"evaluate", "knn", kModel, file, "--no-cache"}, named);
     expect_refused({"prepare", file, "--out", folder_ / "out.csv"}, named);
     expect_refused({"evaluate", "clustering", kModel, file, "--no-cache"}, named);
+    expect_refused({"evaluate", "linear", kModel, file, "--no-cache"}, named);
     expect_refused({"whiten", kModel, file, "--out", folder_ / "white"}, named);
     expect_refused({"evaluate", "finetune", kModel, file, "--out", folder_ / "tuned"}, named);
     // Its folder of cells may be made; tests of the table look into it.
@@ -182,6 +183,17 @@ TEST(BadOption, NoCommandAndUnknownCommand) {
   expect_refused({"pretrian"}, "unknown command 'pretrian'");
   expect_refused({"evaluate", "kn"}, "Commands: knn, linear");
   EXPECT_EQ(run_barcodemae({"--help"}).exit_code, 0);
+  using Words = std::vector<std::string>;
+  for (Words words :
+       {Words{"simulate"}, Words{"prepare"}, Words{"pretrain"}, Words{"embed"}, Words{"import"},
+        Words{"export"}, Words{"whiten"}, Words{"bench"}, Words{"info"}, Words{"evaluate"},
+        Words{"evaluate", "knn"}, Words{"evaluate", "linear"}, Words{"evaluate", "finetune"},
+        Words{"evaluate", "clustering"}, Words{"evaluate", "table"}}) {
+    words.emplace_back("--help");
+    const Outcome help = run_barcodemae(words);
+    EXPECT_EQ(help.exit_code, 0) << words[0];
+    EXPECT_THAT(help.out, HasSubstr("xample")) << words[0];
+  }
   EXPECT_EQ(run_barcodemae({"--version"}).exit_code, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "backend/backends.h"
 #include "formats/npy.h"
@@ -20,6 +21,28 @@ Outcome run(const std::vector<std::string>& arguments) {
   const Outcome outcome = run_barcodemae(arguments);
   EXPECT_EQ(outcome.exit_code, 0) << arguments[0] << "\n" << outcome.err;
   return outcome;
+}
+
+/// Cells of a CSV without quotes in quotes, line by line, after the header.
+std::vector<std::vector<std::string>> rows_of(const std::string& file) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(read_text(file));
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    std::vector<std::string>& row = rows.emplace_back(1);
+    bool quoted = false;
+    for (const char c : line) {
+      if (c == '"') {
+        quoted = !quoted;
+      } else if (c == ',' && !quoted) {
+        row.emplace_back();
+      } else {
+        row.back() += c;
+      }
+    }
+  }
+  return rows;
 }
 
 TEST(MainJob, FromSimulatedBarcodesToATable) {
@@ -61,6 +84,36 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
        folder / "q.npy", folder / "q.tsv", "--json", external});
   EXPECT_EQ(nlohmann::json::parse(read_text(external))["rows"][0]["accuracy"], rows[0]["accuracy"]);
 
+  // Half of the queries' k-mers masked; what each query was answered, and what each class got.
+  const std::string records = folder / "records.csv", classes = folder / "classes.csv";
+  run({"evaluate", "knn", folder / "model", data, "--no-cache", "--no-baselines",
+       "--inference-mask", "drop,replace", "--mask-rate", "0.5", "--mask-side", "queries", "--json",
+       json, "--per-record", records, "--per-class", classes});
+  const auto masked = nlohmann::json::parse(read_text(json))["rows"];
+  ASSERT_EQ(masked.size(), 3u) << "whole, drop, replace";
+  EXPECT_EQ(masked[0]["accuracy"], rows[0]["accuracy"]);
+  EXPECT_EQ(masked[1]["inference_mask"]["kind"], "drop");
+  EXPECT_EQ(masked[2]["inference_mask"]["kind"], "replace");
+  EXPECT_EQ(masked[2]["inference_mask"]["rate"], 0.5);
+  EXPECT_EQ(masked[2]["inference_mask"]["keys_too"], false);
+  EXPECT_NE(masked[1]["accuracy"], masked[2]["accuracy"]);
+  for (const auto& row : masked) {
+    const std::string name = row["name"];
+    std::int64_t asked = 0, right = 0;
+    for (const auto& cells : rows_of(records)) {
+      if (cells[0] != name || cells[2].empty()) continue;
+      ++asked;
+      right += cells[2] == cells[3] ? 1 : 0;
+    }
+    EXPECT_EQ(asked, row["queries"]) << name;
+    EXPECT_EQ(right, row["correct"]) << name;
+    std::int64_t support = 0;
+    for (const auto& cells : rows_of(classes)) {
+      if (cells[0] == name) support += std::stoll(cells[2]);
+    }
+    EXPECT_EQ(support, row["queries"]) << name;
+  }
+
   // All of it in one table, twice: the second time from the cells of the first.
   const std::string files = "file=" + (folder / "k.npy") + "," + (folder / "k.tsv") + "," +
                             (folder / "q.npy") + "," + (folder / "q.tsv");
@@ -85,10 +138,10 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
                                           "1"};
   const Outcome first = run(words);
   EXPECT_EQ(first.out, read_text(folder / "table/table.txt"));
-  const auto table = nlohmann::json::parse(read_text(folder / "table/table.json"));
-  const auto& cells = table["rows"];
+  const auto whole = nlohmann::json::parse(read_text(folder / "table/table.json"));
+  const auto& cells = whole["rows"];
   ASSERT_GE(cells.size(), 5u);
-  EXPECT_EQ(table["made_by"]["data_fingerprint"], knn["made_by"]["data_fingerprint"]);
+  EXPECT_EQ(whole["made_by"]["data_fingerprint"], knn["made_by"]["data_fingerprint"]);
   const std::string fingerprint = knn["made_by"]["model_fingerprint"];
   EXPECT_NE(cells[0]["identity"].get<std::string>().find(fingerprint), std::string::npos);
   EXPECT_EQ(cells[0]["name"], "model");
@@ -146,7 +199,7 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
        folder / "raw.npy"});
   EXPECT_NE(read_npy(folder / "raw.npy").values, read_npy(folder / "k.npy").values);
 
-  EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("64"));
+  EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("mean, 64 dimensions"));
 }
 
 TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
@@ -253,23 +306,62 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
   // Evaluations pool alike, and the cache does not mix things up.
   ::setenv("BARCODEMAE_CACHE", (folder / "cache").c_str(), 1);
   std::vector<double> ranks;
+  std::string said;
   for (const char* pooling : {"model", "segments:2", "mean", "model"}) {
-    run({"evaluate", "knn", folder / "white", data, "--pooling", pooling, "--no-baselines",
-         "--json", folder / "knn.json"});
+    said = run({"evaluate", "knn", folder / "white", data, "--pooling", pooling, "--no-baselines",
+                "--json", folder / "knn.json"})
+               .err;
     const auto row = nlohmann::json::parse(read_text(folder / "knn.json"))["rows"][0];
     ranks.push_back(row["effective_rank_of_keys"]);
     EXPECT_EQ(row["name"],
               std::string("white") +
                   (std::string(pooling) == "model" ? "" : std::string(", ") + pooling));
   }
+  ::setenv("BARCODEMAE_SIMD", "scalar", 1);
+  EXPECT_THAT(run({"evaluate", "knn", folder / "white", data, "--no-baselines"}).err,
+              testing::Not(HasSubstr("from the cache")))
+      << "another instruction set rounds otherwise";
+  ::unsetenv("BARCODEMAE_SIMD");
   ::unsetenv("BARCODEMAE_CACHE");
   EXPECT_NE(ranks[0], ranks[1]);
   EXPECT_NE(ranks[1], ranks[2]);
   EXPECT_EQ(ranks[0], ranks[3]);
+  EXPECT_THAT(said, HasSubstr("from the cache"));
 
   run({"evaluate", "table", folder / "white", data, "--out", folder / "table", "--tasks", "unseen",
        "--no-baselines", "--no-published", "--no-cache", "--pooling", "segments:4"});
   EXPECT_THAT(read_text(folder / "table/table.txt"), HasSubstr("segments:4"));
+}
+
+TEST(Embed, ReadsAndWritesStreamsAndShorterNumbers) {
+  const ScratchFolder folder;
+  const std::string model = BARCODEMAE_TEST_DATA "/golden/format_1/run",
+                    data = BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst";
+  run({"embed", model, data, "--out", folder / "x.tsv"});
+  const Outcome piped = run_barcodemae({"embed", model, "-", "--out", "-"}, data);
+  EXPECT_EQ(piped.exit_code, 0) << piped.err;
+  EXPECT_FALSE(piped.out.empty());
+  EXPECT_EQ(piped.out, read_text(folder / "x.tsv"));
+
+  run({"embed", model, data, "--out", folder / "x.npy"});
+  run({"embed", model, data, "--out", folder / "half.npy", "--dtype", "float16"});
+  const Matrix numbers = read_npy(folder / "x.npy"), half = read_npy(folder / "half.npy");
+  EXPECT_LT(std::filesystem::file_size(folder / "half.npy"),
+            0.6 * std::filesystem::file_size(folder / "x.npy"));
+  ASSERT_EQ(half.values.size(), numbers.values.size());
+  for (std::size_t i = 0; i < half.values.size(); ++i) {
+    ASSERT_NEAR(half.values[i], numbers.values[i], 1e-3 * std::abs(numbers.values[i]) + 1e-6);
+  }
+  EXPECT_NE(half.values, numbers.values);
+
+  const auto made = nlohmann::json::parse(read_text(folder / "x.model.json"));
+  EXPECT_EQ(made["format_version"], 1);
+  EXPECT_EQ(made["model"], model);
+  EXPECT_EQ(made["pooling"], "model");
+  EXPECT_EQ(made["anchor"], "auto");
+  for (const char* key : {"version", "model_fingerprint", "precision"}) {
+    EXPECT_FALSE(made[key].get<std::string>().empty()) << key;
+  }
 }
 
 TEST(ShippedModel, IsKnownByItsName) {

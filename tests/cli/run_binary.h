@@ -13,8 +13,9 @@ struct Outcome {
   std::string out, err;
 };
 
-/// Runs `barcodemae` with these arguments and waits.
-Outcome run_barcodemae(const std::vector<std::string>& arguments);
+/// Runs `barcodemae` with these arguments, this file as standard input, and waits.
+Outcome run_barcodemae(const std::vector<std::string>& arguments,
+                       const std::string& input = "/dev/null");
 
 /// A folder of this test alone, removed at the end.
 class ScratchFolder {

@@ -224,6 +224,7 @@ TEST_F(TableOfEmbeddings, MismatchesAreNamed) {
 }
 
 TEST(PublishedRows, NameTheirSource) {
+  ASSERT_FALSE(published_rows().empty());
   for (const PublishedRow& row : published_rows()) {
     EXPECT_FALSE(row.source.empty()) << row.name;
     for (const auto& value : {row.unseen, row.linear, row.finetuned}) {

@@ -64,9 +64,10 @@ void expect_our_values(const ModelDescription& description) {
   parameters.allocate(false);
   parameters.initialise(9);
   // Fresh biases and LayerNorms are zeros and ones, which would hide a mix-up of names.
+  std::uint32_t tensors = 0;
   for (const auto& tensor : parameters.names()) {
     std::vector<float> values = parameters.download(tensor.name);
-    RandomSequence random(1, Stream::kInitialisation, 0, static_cast<std::uint32_t>(values.size()));
+    RandomSequence random(1, Stream::kInitialisation, 0, tensors++);
     for (float& value : values) value += static_cast<float>(0.1 * random.normal());
     parameters.upload(tensor.name, values);
   }

@@ -3,18 +3,19 @@
 // in double written here. Inputs are rounded to the type under test first, so that only the
 // kernel's own arithmetic and its final rounding count:
 //   float32: 2⁻²⁴ a rounding; sums of up to 4,096 terms in 4 to 64 partial sums lose a few times
-//   that
-//     of their largest term. Tolerance 2⁻¹⁸ = 4e-6 of the largest value of the result.
+//   that of their largest term. Tolerance 2⁻¹⁸ = 4e-6 of the largest value of the result.
 //   bfloat16: 2⁻⁹ a rounding of the result, and where intermediate values are rounded too
-//   (attention
-//     with BF16 instructions) twice or three times that. Tolerance 2⁻⁷ = 8e-3 of the largest value.
+//   (attention with BF16 instructions) twice or three times that. Tolerance 2⁻⁷ = 8e-3 of the
+//   largest value.
 #pragma once
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numbers>
 #include <string>
 #include <type_traits>
@@ -110,14 +111,15 @@ class Guarded {
   std::vector<unsigned char> bytes_;
 };
 
-/// Largest difference relative to the largest expected value.
+/// Largest difference relative to the largest expected value; infinite where a number is none.
 inline double relative_error(const Doubles& actual, const Doubles& expected) {
   EXPECT_EQ(actual.size(), expected.size());
   double largest = 1e-30, difference = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     largest = std::max(largest, std::abs(expected[i]));
     const double d = std::abs(actual[i] - expected[i]);
-    difference = d <= difference ? difference : d;  // NaN goes through
+    if (std::isnan(d)) return std::numeric_limits<double>::infinity();
+    difference = std::max(difference, d);
   }
   return difference / largest;
 }

@@ -5,7 +5,6 @@
 
 #include "backend/backends.h"
 #include "base/error.h"
-#include "base/machine.h"
 #include "base/random.h"
 #include "devices.h"
 #include "model_run.h"
@@ -56,7 +55,7 @@ class MemoryPlanTest : public testing::TestWithParam<std::tuple<std::string, DTy
 };
 
 TEST_P(MemoryPlanTest, SufficesForAnyBatchWithin) {
-  if (dtype() == DType::kBFloat16 && machine().simd < SimdLevel::kAvx512) {
+  if (!has_precision(parse_device(std::get<0>(GetParam()))->kind, dtype())) {
     GTEST_SKIP() << "skipped: bfloat16 needs AVX-512";
   }
   const std::size_t planned =

@@ -13,6 +13,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::ThrowsMessage;
 
 RunRecord make_record(const std::map<std::string, std::string>& given) {
   RunRecord record;
@@ -126,7 +127,11 @@ TEST(RunDirectory, RefusesFoldersThatAreNotItsOwn) {
 TEST(RunDirectory, RefusesNewerAndMalformedFiles) {
   const TemporaryFolder folder;
   const RunDirectory directory(folder / "run");
-  for (const char* text : {"{\"format_version\": 2}", "{\"format_version\": 1}", "{", ""}) {
+  nlohmann::ordered_json newer = to_json(make_record({{"preset", "tiny"}}));
+  newer["format_version"] = 2;
+  std::ofstream(directory.run_file()) << newer;
+  EXPECT_THAT([&] { directory.read(); }, ThrowsMessage<UserError>(HasSubstr("newer")));
+  for (const char* text : {"{\"format_version\": 1}", "{", ""}) {
     std::ofstream(directory.run_file()) << text;
     EXPECT_THROW(directory.read(), UserError) << text;
   }
