@@ -251,12 +251,11 @@ void add_evaluate_table_command(CLI::App& evaluate, Communicator& communicator) 
       const std::filesystem::path folder = options->out;
       write_file_atomically(folder / "table.txt", result.to_text());
       write_file_atomically(folder / "table.csv", result.to_csv());
-      write_file_atomically(folder / "table.json",
-                            json_document(options->with_origin(result.to_json())));
       table_report(result).write(folder / "report.html");
     }
-    options->write_results(communicator, result.to_text(), result.to_json(),
-                           [&] { return table_report(result); });
+    options->write_results(
+        communicator, result.to_text(), result.to_json(), [&] { return table_report(result); },
+        std::filesystem::path(options->out) / "table.json");
   });
 }
 

@@ -58,11 +58,14 @@ void EvaluationOptions::require_writable_results(const Communicator& communicato
 
 void EvaluationOptions::write_results(const Communicator& communicator, const std::string& text,
                                       const nlohmann::ordered_json& results,
-                                      const std::function<Report()>& make_report) const {
+                                      const std::function<Report()>& make_report,
+                                      const std::string& also) const {
   if (communicator.rank() != 0) return;
   if (json != "-") std::fputs(text.c_str(), stdout);
-  if (!json.empty()) {
-    write_file_atomically(json, json_document(with_origin(results)));
+  if (!json.empty() || !also.empty()) {
+    const std::string document = json_document(with_origin(results));
+    if (!also.empty()) write_file_atomically(also, document);
+    if (!json.empty()) write_file_atomically(json, document);
   }
   if (!report.empty()) make_report().write(report);
 }

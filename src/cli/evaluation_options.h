@@ -37,12 +37,12 @@ struct EvaluationOptions {
 
   /// Refuses, before the work, files of results that could not be written.
   void require_writable_results(const Communicator& communicator) const;
-  /// The results and, as `made_by`, what they follow from beside the options that they name.
-  nlohmann::ordered_json with_origin(nlohmann::ordered_json results) const;
-  /// Rank 0 prints the text and writes what --json (with `made_by`) and --report ask for.
+  /// Rank 0 prints the text and writes what --json (with the object `made_by`) and --report ask
+  /// for; the same JSON to `also`, unless it is empty.
   void write_results(const Communicator& communicator, const std::string& text,
                      const nlohmann::ordered_json& results,
-                     const std::function<Report()>& make_report) const;
+                     const std::function<Report()>& make_report,
+                     const std::string& also = {}) const;
   /// Rank 0 writes what --per-class and --per-record ask for, of a result with such tables.
   template <typename Result>
   void write_tables(const Communicator& communicator, const Result& result) const {
@@ -52,6 +52,10 @@ struct EvaluationOptions {
     }
     if (!per_record.empty()) write_file_atomically(per_record, result.record_table());
   }
+
+ private:
+  /// The results and, as `made_by`, what they follow from beside the options that they name.
+  nlohmann::ordered_json with_origin(nlohmann::ordered_json results) const;
 };
 
 /// A rank given by `option`. Throws UserError, naming it, for another word.
