@@ -50,6 +50,16 @@ Eigen::MatrixXd covariance_of(const Matrix& vectors, const std::vector<double>& 
   return covariance;
 }
 
+Matrix evenly_spaced_rows(const Matrix& vectors, std::int64_t most) {
+  Matrix rows{std::min(vectors.rows, most), vectors.cols, {}};
+  rows.values.reserve(static_cast<std::size_t>(rows.rows * rows.cols));
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const auto row = vectors.row(r * vectors.rows / rows.rows);
+    rows.values.insert(rows.values.end(), row.begin(), row.end());
+  }
+  return rows;
+}
+
 double sign_of(const Eigen::VectorXd& direction) {
   Eigen::Index largest = 0;
   direction.cwiseAbs().maxCoeff(&largest);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cstdint>
 #include <vector>
 
 #include "formats/npy.h"
@@ -11,6 +12,9 @@ namespace barcodemae {
 /// Of the columns of `vectors` [rows ≥ 2, n] about `means` [n], divided by rows − 1; both
 /// triangles. Sums are in double precision and the same for any number of threads.
 Eigen::MatrixXd covariance_of(const Matrix& vectors, const std::vector<double>& means);
+
+/// All rows, or `most` of them, evenly spaced: enough for second moments.
+Matrix evenly_spaced_rows(const Matrix& vectors, std::int64_t most);
 
 /// exp of the entropy of the shares of variances (analysis/representation.h); 0 when none is
 /// positive.

@@ -24,16 +24,6 @@ using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Row
 
 constexpr std::int64_t kRowsAtOnce = 1024;  // of which hidden activations are held
 
-/// At most kMostEnsembleRows, evenly spaced.
-Matrix some_rows(const Matrix& vectors) {
-  Matrix rows{std::min(vectors.rows, kMostEnsembleRows), vectors.cols, {}};
-  for (std::int64_t r = 0; r < rows.rows; ++r) {
-    const auto row = vectors.row(r * vectors.rows / rows.rows);
-    rows.values.insert(rows.values.end(), row.begin(), row.end());
-  }
-  return rows;
-}
-
 /// Eigenvectors of the largest eigenvalues as rows.
 MatrixXd leading_directions(const MatrixXd& moments, int count) {
   const Eigen::SelfAdjointEigenSolver<MatrixXd> solved(moments);
@@ -83,7 +73,7 @@ Readout combine_readouts(const std::vector<Readout>& members, const Matrix& vect
   const auto count = static_cast<std::int64_t>(members.size());
   BARCODEMAE_CHECK(0 < dimensions && dimensions <= count * width, "{} of {} dimensions", dimensions,
                    count * width);
-  const Matrix rows = some_rows(vectors);
+  const Matrix rows = evenly_spaced_rows(vectors, kMostEnsembleRows);
   Matrix beside = zero_matrix(rows.rows, count * width);
   std::vector<double> scales;
   std::int64_t units = 0;

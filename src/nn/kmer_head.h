@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "nn/config.h"
@@ -13,12 +12,10 @@
 
 namespace barcodemae {
 
-/// One named term of the loss, on the device; the trainer downloads all of them once a step.
+/// One term of the loss, on the device; the trainer downloads all of them once a step.
 struct LossTerm {
-  std::string name;        ///< "masked", "visible", "next"
-  double weight = 1;       ///< in the total loss
-  ops::Loss loss;          ///< {mean over the global batch (this part's share), hits}
-  std::int64_t count = 0;  ///< tokens scored in this micro-batch
+  double weight = 1;  ///< in the total loss
+  ops::Loss loss;     ///< {mean over the global batch (this part's share), hits}
 };
 
 /// Predicts k-mers from hidden states: dropout, then one linear layer (HeadKind).
@@ -32,9 +29,9 @@ class KmerHead {
 
   /// The term "row rows[i] of x is token ids[i]", divided by `global_count`. x [T, head width];
   /// `segments` of x; their positions name the sites.
-  LossTerm score(Context& context, const std::string& name, double weight, Tensor x,
-                 const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& ids,
-                 std::int64_t global_count, const Segments& segments) const;
+  LossTerm score(Context& context, double weight, Tensor x, const std::vector<std::int32_t>& rows,
+                 const std::vector<std::int32_t>& ids, std::int64_t global_count,
+                 const Segments& segments) const;
 
   /// What soft targets take on the device, beside the parameters.
   std::size_t table_bytes() const;
