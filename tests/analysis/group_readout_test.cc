@@ -8,11 +8,11 @@
 #include <cmath>
 #include <vector>
 
-#include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "random_vectors.h"
 #include "readouts.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -138,13 +138,9 @@ TEST(GroupReadout, HasTheSameBitsForAnyNumberOfThreads) {
 
 TEST(GroupReadout, RefusesWhatSaysNothing) {
   Vectors vectors;
-  const auto refusal = [&](const GroupReadoutOptions& options) -> std::string {
-    try {
-      fit_group_readout(vectors.matrix, vectors.classes, vectors.groups, options);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "fitted";
+  const auto refusal = [&](const GroupReadoutOptions& options) {
+    return user_error(
+        [&] { fit_group_readout(vectors.matrix, vectors.classes, vectors.groups, options); });
   };
   EXPECT_THAT(refusal({.components = 13}), HasSubstr("--components 13"));
   vectors.groups = vectors.classes;  // a class a group

@@ -8,11 +8,11 @@
 #include <cstddef>
 #include <vector>
 
-#include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "random_vectors.h"
 #include "readouts.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -213,12 +213,10 @@ TEST(RefineByNeighbours, NeedsTwoGroupsOfSeveralClasses) {
   for (std::size_t r = 0; r < vectors.classes.size(); ++r) {
     if (vectors.groups[r] > 0) vectors.classes[r] = 1000 + vectors.groups[r];
   }
-  try {
+  const auto refine = [&] {
     refine_by_neighbours(identity(8), vectors.matrix, vectors.classes, vectors.groups, {});
-    FAIL() << "no error";
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("1 of the groups"));
-  }
+  };
+  EXPECT_THAT(user_error(refine), HasSubstr("1 of the groups"));
 }
 
 TEST(RefineByNeighbours, DoesNotDependOnTheScaleOfAKind) {

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "readouts.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -41,12 +41,7 @@ Matrix mapped(const Readout& map, const Matrix& vectors) {
 }
 
 std::string message_of(const Matrix& vectors, const WhiteningOptions& options) {
-  try {
-    fit_whitening(vectors, options);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "fitted";
+  return user_error([&] { fit_whitening(vectors, options); });
 }
 
 TEST(Whitening, MakesTheCovarianceOfTheFittedVectorsTheIdentity) {

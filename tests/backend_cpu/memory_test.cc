@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cpu/memory.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,7 +9,7 @@
 #include <numeric>
 #include <vector>
 
-#include "base/error.h"
+#include "user_error.h"
 
 namespace barcodemae::cpu {
 namespace {
@@ -24,12 +25,8 @@ TEST(Memory, IsAlignedAndZeroedWhetherSmallOrLarge) {
 
 TEST(Memory, SaysHowManyBytesAreMissing) {
   const std::size_t bytes = std::size_t{1} << 46;
-  try {
-    allocate_memory(bytes);
-    FAIL() << "64 TiB were granted";
-  } catch (const UserError& error) {
-    EXPECT_NE(std::string(error.what()).find(std::to_string(bytes)), std::string::npos);
-  }
+  EXPECT_THAT(user_error([&] { allocate_memory(bytes); }),
+              testing::HasSubstr(std::to_string(bytes)));
 }
 
 TEST(Memory, CarvesTheSameWithAndWithoutMemory) {

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -54,24 +55,15 @@ TEST_F(AtomicFileTest, AppearsOnCommitOnly) {
 }
 
 TEST_F(AtomicFileTest, SaysWhyItCannotWrite) {
-  try {
-    AtomicFile file(folder_ / "missing" / "x.txt");
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("Create the folder first"));
-  }
+  EXPECT_THAT(user_error([&] { AtomicFile{folder_ / "missing" / "x.txt"}; }),
+              HasSubstr("Create the folder first"));
   EXPECT_THROW(AtomicFile{folder_}, UserError);
 }
 
 TEST_F(AtomicFileTest, ReportsAFullDisk) {
   if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "skipped: no /dev/full";
   AtomicFile file("/dev/full");
-  try {
-    file.write("anything");
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("Free some space"));
-  }
+  EXPECT_THAT(user_error([&] { file.write("anything"); }), HasSubstr("Free some space"));
 }
 
 TEST_F(AtomicFileTest, ReplacesALinksTargetAndNeverADeviceOrPipe) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "run_binary.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -65,11 +66,11 @@ class BadFile : public testing::Test {
     expect_refused({"whiten", kModel, file, "--out", folder_ / "white"}, named);
     expect_refused({"evaluate", "finetune", kModel, file, "--out", folder_ / "tuned"}, named);
     // Its folder of cells may be made; tests of the table look into it.
-    const ScratchFolder tables;
+    const TemporaryFolder tables;
     expect_refused({"evaluate", "table", kModel, file, "--no-cache", "--out", tables / "t"}, named);
     EXPECT_EQ(folder_.names(), before) << "nothing half-written";
   }
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(BadFile, Missing) { expect_all_refuse(folder_ / "none.csv", "none.csv"); }
@@ -102,7 +103,7 @@ TEST_F(BadFile, TruncatedZstd) {
 TEST_F(BadFile, Folder) { expect_all_refuse(folder_ / ".", "directory"); }
 
 TEST(BadOption, IsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(30));
   const auto pretrain = [&](const std::string& option, const std::string& value,
                             const std::string& named = "") {
@@ -155,7 +156,7 @@ TEST(BadOption, IsNamed) {
 }
 
 TEST(BadOption, OfPrepareIsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(30));
   const auto prepare = [&](const std::vector<std::string>& options, const std::string& named) {
     std::vector<std::string> all = {"prepare", data, "--out", folder / "x.csv"};
@@ -203,7 +204,7 @@ TEST(FullDisk, IsReportedAndLeavesNothing) {
 }
 
 TEST(BadQuestion, IsRefusedBeforeTheWork) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder / "data.csv";
   ASSERT_EQ(run_barcodemae({"simulate", "--records", "300", "--out", data}).exit_code, 0);
   const auto evaluate = [&](const std::vector<std::string>& options, const std::string& named) {
@@ -264,7 +265,7 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
 }
 
 TEST(BadWhitening, IsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(40));
   const auto whiten = [&](const std::vector<std::string>& options, const std::string& named) {
     std::vector<std::string> all = {"whiten",         kModel,     data,      "--out",
@@ -297,7 +298,7 @@ TEST(BadWhitening, IsNamed) {
 }
 
 TEST(BadModel, IsNamedByEveryCommandThatLoadsOne) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(40));
   ASSERT_EQ(run_barcodemae({"pretrain", data, "--out", folder / "model", "--preset", "tiny",
                             "--steps", "1", "--batch", "16", "--anchor", "none"})
@@ -308,8 +309,8 @@ TEST(BadModel, IsNamedByEveryCommandThatLoadsOne) {
     expect_refused({"embed", folder / "model", data, "--out", folder / "x.npy"}, named);
     EXPECT_EQ(folder.names(), before);
   };
-  const std::string config = read_text(folder / "model/config.json");
-  const std::string weights = read_text(folder / "model/model.safetensors");
+  const std::string config = read_file(folder / "model/config.json");
+  const std::string weights = read_file(folder / "model/model.safetensors");
 
   std::string newer = config;
   newer.replace(newer.find("\"format_version\": 1"), 19, "\"format_version\": 9");
@@ -339,7 +340,7 @@ TEST(BadModel, IsNamedByEveryCommandThatLoadsOne) {
 }
 
 TEST(BadEmbeddings, AreNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string table = folder.write("k.tsv", "id\tgenus\nA\tAus\n");
   const std::string junk = folder.write("k.npy", "no array");
   expect_refused({"evaluate", "knn", "--keys-npy", junk, table, "--queries-npy", junk, table},
@@ -357,7 +358,7 @@ TEST(BadEmbeddings, AreNamed) {
 }
 
 TEST(BadTable, IsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(10));
   const std::string table = folder.write("k.tsv", "id\tgenus\nR0\tAus\n");
   const std::string junk = folder.write("k.npy", "no array");

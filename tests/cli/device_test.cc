@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "devices.h"
 #include "run_binary.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -25,7 +26,7 @@ const std::string kTinyModel = BARCODEMAE_TEST_DATA "/golden/format_1/run";
 /// What `embed --device …` says with these environment variables, which it must refuse.
 std::string refusal(const std::vector<std::string>& options,
                     const std::map<std::string, std::string>& variables = {}) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data =
       folder.write("one.fasta", ">one\nACGTACGTTAGCTAGCATCGATCAGCATCAGCATCGACTACGACTAC\n");
   std::vector<std::string> arguments{"embed", kTinyModel,       data,
@@ -59,7 +60,7 @@ TEST(Device, WithoutThePluginSaysHowToBuildIt) {
 }
 
 TEST(Device, WhatIsNoPluginIsRefused) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   EXPECT_THAT(refusal({"--device", "cuda"},
                       {{"BARCODEMAE_CUDA_PLUGIN", folder.write("text.so", "no library")}}),
               AllOf(HasSubstr("cannot load"), HasSubstr("LD_LIBRARY_PATH")));
@@ -93,7 +94,7 @@ TEST_F(EmulatedCuda, RefusesAGpuThatDoesNotExist) {
 }
 
 TEST_F(EmulatedCuda, RefusesWidthsThatItsKernelsDoNotTake) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome =
       run_barcodemae({"pretrain", BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst", "--out",
                       folder / "run", "--preset", "tiny", "--steps", "1", "--batch", "8",

@@ -8,6 +8,7 @@
 
 #include "formats/npy.h"
 #include "run_binary.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -18,17 +19,17 @@ using testing::HasSubstr;
 class FormatVersion1 : public testing::Test {
  protected:
   FormatVersion1() {
-    fs::copy(fs::path(BARCODEMAE_TEST_DATA) / "golden/format_1", std::string(folder_ / ""),
+    fs::copy(fs::path(BARCODEMAE_TEST_DATA) / "golden/format_1", folder_.path(),
              fs::copy_options::recursive);
   }
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(FormatVersion1, AModelStillGivesItsVectors) {
   const Outcome outcome = run_barcodemae({"embed", folder_ / "run", folder_ / "data.csv.zst",
                                           "--precision", "f32", "--out", folder_ / "now.npy"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(read_text(folder_ / "now.tsv"), read_text(folder_ / "embeddings.tsv"));
+  EXPECT_EQ(read_file(folder_ / "now.tsv"), read_file(folder_ / "embeddings.tsv"));
   const Matrix then = read_npy(folder_ / "embeddings.npy"), now = read_npy(folder_ / "now.npy");
   ASSERT_EQ(now.rows, then.rows);
   ASSERT_EQ(now.cols, then.cols);
@@ -41,7 +42,7 @@ TEST_F(FormatVersion1, ARunGoesOn) {
   // Another version of barcodemae refuses to go on, by its number alone: here it is this one.
   std::string version = run_barcodemae({"--version"}).out;
   version.erase(version.find_last_not_of('\n') + 1);
-  std::string run = read_text(folder_ / "run/run.json");
+  std::string run = read_file(folder_ / "run/run.json");
   run.replace(run.find("0.1.0"), 5, version);
   folder_.write("run/run.json", run);
   const Outcome outcome = run_barcodemae({"pretrain",

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "run_binary.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -24,7 +25,7 @@ class ImportCommand : public testing::Test {
     EXPECT_THAT(outcome.err, HasSubstr(named));
     EXPECT_LE(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 6) << outcome.err;
   }
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(ImportCommand, ImportedModelsEmbedAndAreExported) {
@@ -40,7 +41,7 @@ TEST_F(ImportCommand, ImportedModelsEmbedAndAreExported) {
     const Outcome embedded = run_barcodemae({"embed", folder_ / source, data, "--precision", "f32",
                                              "--out", folder_ / (source + ".tsv")});
     ASSERT_EQ(embedded.exit_code, 0) << embedded.err;
-    const std::string table = read_text(folder_ / (source + ".tsv"));
+    const std::string table = read_file(folder_ / (source + ".tsv"));
     EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
     const Outcome exported =
         run_barcodemae({"export", folder_ / source, "--out", folder_ / (source + "-torch"),
@@ -96,7 +97,7 @@ TEST_F(ImportCommand, ModelsOfBytePairsAreEvaluated) {
     command.insert(command.end(), {"--json", folder_ / "scores.json"});
     const Outcome outcome = run_barcodemae(command);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    return nlohmann::json::parse(read_text(folder_ / "scores.json"));
+    return nlohmann::json::parse(read_file(folder_ / "scores.json"));
   };
   embed("train");
   embed("test_unseen");

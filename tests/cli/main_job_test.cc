@@ -10,6 +10,7 @@
 #include "backend/backends.h"
 #include "formats/npy.h"
 #include "run_binary.h"
+#include "temporary_folder.h"
 
 namespace barcodemae {
 namespace {
@@ -26,7 +27,7 @@ Outcome run(const std::vector<std::string>& arguments) {
 /// Cells of a CSV without quotes in quotes, line by line, after the header.
 std::vector<std::vector<std::string>> rows_of(const std::string& file) {
   std::vector<std::vector<std::string>> rows;
-  std::istringstream lines(read_text(file));
+  std::istringstream lines(read_file(file));
   std::string line;
   std::getline(lines, line);
   while (std::getline(lines, line)) {
@@ -46,7 +47,7 @@ std::vector<std::vector<std::string>> rows_of(const std::string& file) {
 }
 
 TEST(MainJob, FromSimulatedBarcodesToATable) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder / "data.csv.zst";
   run({"simulate", "--records", "1500", "--seed", "3", "--out", data});
   run({"pretrain", data, "--out", folder / "model", "--preset", "tiny", "--steps", "6", "--seed",
@@ -70,7 +71,7 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   const Outcome table = run({"evaluate", "knn", folder / "model", data, "--no-cache", "--centre",
                              "--json", json, "--report", folder / "report.html"});
   EXPECT_THAT(table.out, HasSubstr("aligned identity"));
-  const auto knn = nlohmann::json::parse(read_text(json));
+  const auto knn = nlohmann::json::parse(read_file(json));
   const auto& rows = knn["rows"];
   ASSERT_EQ(rows.size(), 7u)
       << "model and random encoder, plain and centred; 6-mers; centred sites; identity";
@@ -78,18 +79,19 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_EQ(rows[2]["name"], "random-initialised encoder");
   for (const auto& row : rows) EXPECT_GT(row["accuracy"], 0.0) << row["name"];
 
-  EXPECT_EQ(nlohmann::json::parse(read_text(folder / "k.model.json"))["model"], folder / "model");
+  EXPECT_EQ(nlohmann::json::parse(read_file(folder / "k.model.json"))["model"],
+            (folder / "model").string());
   // The same vectors by way of files give the same accuracy.
   run({"evaluate", "knn", "--keys-npy", folder / "k.npy", folder / "k.tsv", "--queries-npy",
        folder / "q.npy", folder / "q.tsv", "--json", external});
-  EXPECT_EQ(nlohmann::json::parse(read_text(external))["rows"][0]["accuracy"], rows[0]["accuracy"]);
+  EXPECT_EQ(nlohmann::json::parse(read_file(external))["rows"][0]["accuracy"], rows[0]["accuracy"]);
 
   // Half of the queries' k-mers masked; what each query was answered, and what each class got.
   const std::string records = folder / "records.csv", classes = folder / "classes.csv";
   run({"evaluate", "knn", folder / "model", data, "--no-cache", "--no-baselines",
        "--inference-mask", "drop,replace", "--mask-rate", "0.5", "--mask-side", "queries", "--json",
        json, "--per-record", records, "--per-class", classes});
-  const auto masked = nlohmann::json::parse(read_text(json))["rows"];
+  const auto masked = nlohmann::json::parse(read_file(json))["rows"];
   ASSERT_EQ(masked.size(), 3u) << "whole, drop, replace";
   EXPECT_EQ(masked[0]["accuracy"], rows[0]["accuracy"]);
   EXPECT_EQ(masked[1]["inference_mask"]["kind"], "drop");
@@ -115,8 +117,9 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   }
 
   // All of it in one table, twice: the second time from the cells of the first.
-  const std::string files = "file=" + (folder / "k.npy") + "," + (folder / "k.tsv") + "," +
-                            (folder / "q.npy") + "," + (folder / "q.tsv");
+  const std::string files = "file=" + (folder / "k.npy").string() + "," +
+                            (folder / "k.tsv").string() + "," + (folder / "q.npy").string() + "," +
+                            (folder / "q.tsv").string();
   const std::vector<std::string> words = {"evaluate",
                                           "table",
                                           folder / "model",
@@ -137,8 +140,8 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
                                           "--finetune-epochs",
                                           "1"};
   const Outcome first = run(words);
-  EXPECT_EQ(first.out, read_text(folder / "table/table.txt"));
-  const auto whole = nlohmann::json::parse(read_text(folder / "table/table.json"));
+  EXPECT_EQ(first.out, read_file(folder / "table/table.txt"));
+  const auto whole = nlohmann::json::parse(read_file(folder / "table/table.json"));
   const auto& cells = whole["rows"];
   ASSERT_GE(cells.size(), 5u);
   EXPECT_EQ(whole["made_by"]["data_fingerprint"], knn["made_by"]["data_fingerprint"]);
@@ -157,10 +160,10 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_FALSE(cells[1].contains("finetuned_accuracy")) << "vectors cannot be trained further";
   EXPECT_EQ(cells[4]["name"], "centred sites");
   EXPECT_GT(cells[4]["linear_accuracy"], 0.5);
-  EXPECT_THAT(read_text(folder / "table/report.html"), HasSubstr("class=\"dots c0\""));
-  const std::string report = read_text(folder / "table/report.html");
+  EXPECT_THAT(read_file(folder / "table/report.html"), HasSubstr("class=\"dots c0\""));
+  const std::string report = read_file(folder / "table/report.html");
   EXPECT_EQ(run(words).out, first.out) << "measured seconds too: nothing is measured again";
-  EXPECT_EQ(read_text(folder / "table/report.html"), report);
+  EXPECT_EQ(read_file(folder / "table/report.html"), report);
 
   // The encoder alone, rounded to bfloat16, in a folder of its own.
   run({"export", folder / "model", "--out", folder / "small"});
@@ -189,7 +192,7 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
     const Outcome int8 = run({"evaluate", "knn", folder / "model", data, "--no-cache",
                               "--no-baselines", "--precision", "int8", "--json", json});
     EXPECT_THAT(int8.out, HasSubstr("int8 against f32:"));
-    const auto beside = nlohmann::json::parse(read_text(json));
+    const auto beside = nlohmann::json::parse(read_file(json));
     EXPECT_EQ(beside["rows"][1]["accuracy"], rows[0]["accuracy"]) << "the row in float32";
     EXPECT_NEAR(beside["int8_minus_float32"].get<double>(), 0, 0.05);
   }
@@ -203,7 +206,7 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
 }
 
 TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string data = folder / "data.csv.zst";
   run({"simulate", "--records", "600", "--seed", "3", "--out", data});
   // Of the first 44 k-mers: 1,120 numbers with the sites, whose eigenvectors take a moment.
@@ -229,7 +232,7 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
   };
   EXPECT_THAT(whiten_to("white", {}).err, HasSubstr("from 128 to 20 numbers; effective rank"));
   const auto same_files = [&](const char* a, const char* b) {
-    return read_text(folder / a) == read_text(folder / b);
+    return read_file(folder / a) == read_file(folder / b);
   };
   EXPECT_TRUE(same_files("white/model.safetensors", "model/model.safetensors"));
   whiten_to("again", {"--threads", "3"});
@@ -278,7 +281,7 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
   const auto knn = [&](const std::string& model) {
     const std::string json = folder / "knn.json";
     run({"evaluate", "knn", folder / model, data, "--no-cache", "--no-baselines", "--json", json});
-    return nlohmann::json::parse(read_text(json))["rows"][0]["accuracy"].get<double>();
+    return nlohmann::json::parse(read_file(json))["rows"][0]["accuracy"].get<double>();
   };
   EXPECT_GT(knn("grouped"), knn("white")) << "two steps of training, and hardly any labels needed";
   EXPECT_EQ(run_barcodemae(
@@ -311,7 +314,7 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
     said = run({"evaluate", "knn", folder / "white", data, "--pooling", pooling, "--no-baselines",
                 "--json", folder / "knn.json"})
                .err;
-    const auto row = nlohmann::json::parse(read_text(folder / "knn.json"))["rows"][0];
+    const auto row = nlohmann::json::parse(read_file(folder / "knn.json"))["rows"][0];
     ranks.push_back(row["effective_rank_of_keys"]);
     EXPECT_EQ(row["name"],
               std::string("white") +
@@ -330,18 +333,18 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
 
   run({"evaluate", "table", folder / "white", data, "--out", folder / "table", "--tasks", "unseen",
        "--no-baselines", "--no-published", "--no-cache", "--pooling", "segments:4"});
-  EXPECT_THAT(read_text(folder / "table/table.txt"), HasSubstr("segments:4"));
+  EXPECT_THAT(read_file(folder / "table/table.txt"), HasSubstr("segments:4"));
 }
 
 TEST(Embed, ReadsAndWritesStreamsAndShorterNumbers) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string model = BARCODEMAE_TEST_DATA "/golden/format_1/run",
                     data = BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst";
   run({"embed", model, data, "--out", folder / "x.tsv"});
   const Outcome piped = run_barcodemae({"embed", model, "-", "--out", "-"}, data);
   EXPECT_EQ(piped.exit_code, 0) << piped.err;
   EXPECT_FALSE(piped.out.empty());
-  EXPECT_EQ(piped.out, read_text(folder / "x.tsv"));
+  EXPECT_EQ(piped.out, read_file(folder / "x.tsv"));
 
   run({"embed", model, data, "--out", folder / "x.npy"});
   run({"embed", model, data, "--out", folder / "half.npy", "--dtype", "float16"});
@@ -354,7 +357,7 @@ TEST(Embed, ReadsAndWritesStreamsAndShorterNumbers) {
   }
   EXPECT_NE(half.values, numbers.values);
 
-  const auto made = nlohmann::json::parse(read_text(folder / "x.model.json"));
+  const auto made = nlohmann::json::parse(read_file(folder / "x.model.json"));
   EXPECT_EQ(made["format_version"], 1);
   EXPECT_EQ(made["model"], model);
   EXPECT_EQ(made["pooling"], "model");
@@ -365,7 +368,7 @@ TEST(Embed, ReadsAndWritesStreamsAndShorterNumbers) {
 }
 
 TEST(ShippedModel, IsKnownByItsName) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const Outcome outcome =
       run_barcodemae({"embed", "coi-small", BARCODEMAE_TEST_DATA "/golden/format_1/data.csv.zst",
                       "--split", "test", "--out", folder / "x.npy"});
@@ -374,7 +377,7 @@ TEST(ShippedModel, IsKnownByItsName) {
 }
 
 TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string config = folder.write("options.ini", "records = 40\nseed = 5\nquiet = true\n");
   const Outcome from_file =
       run_barcodemae({"simulate", "--config", config, "--out", folder / "a.csv"});
@@ -384,8 +387,8 @@ TEST(ConfigFile, HoldsOptionsAndTheCommandLineWins) {
       run_barcodemae({"simulate", "--config=" + config, "--seed", "6", "--out", folder / "b.csv"});
   EXPECT_EQ(by_hand.exit_code, 0) << by_hand.err;
   run_barcodemae({"simulate", "--records", "40", "--seed", "5", "--out", folder / "c.csv"});
-  EXPECT_EQ(read_text(folder / "a.csv"), read_text(folder / "c.csv"));
-  EXPECT_NE(read_text(folder / "a.csv"), read_text(folder / "b.csv"));
+  EXPECT_EQ(read_file(folder / "a.csv"), read_file(folder / "c.csv"));
+  EXPECT_NE(read_file(folder / "a.csv"), read_file(folder / "b.csv"));
 
   // What excludes an option of the file, or is the same by another name.
   EXPECT_EQ(run_barcodemae({"simulate", "--verbose", "--config", config, "--out", folder / "v.csv"})

@@ -6,50 +6,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
+
+#include "temporary_folder.h"
 
 extern char** environ;
 
 namespace barcodemae {
-namespace fs = std::filesystem;
-
-ScratchFolder::ScratchFolder() {
-  static std::atomic<int> count{0};
-  path_ = fs::temp_directory_path() /
-          ("barcodemae_cli_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
-  fs::create_directories(path_);
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-std::string ScratchFolder::write(const std::string& name, const std::string& content) const {
-  std::ofstream(path_ / name, std::ios::binary) << content;
-  return (path_ / name).string();
-}
-
-std::vector<std::string> ScratchFolder::names() const {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(path_)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 Outcome run_barcodemae(const std::vector<std::string>& arguments, const std::string& input) {
-  const ScratchFolder streams;
+  const TemporaryFolder streams;
   const std::string out = streams / "out", err = streams / "err";
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -69,8 +35,8 @@ Outcome run_barcodemae(const std::vector<std::string>& arguments, const std::str
   if (failed != 0) throw std::runtime_error("cannot start " BARCODEMAE_BINARY);
   int status = 0;
   ::waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text(out),
-          read_text(err)};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(out),
+          read_file(err)};
 }
 
 }  // namespace barcodemae

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "process_threads.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -44,19 +45,16 @@ TEST(Collectives, ADifferenceIsNamedToAll) {
   EXPECT_NO_THROW(run_processes(
       2, [](ProcessThread& process) { require_same(process, "colour", "red", "Paint them."); }));
   std::atomic<int> refused{0};
-  try {
-    run_processes(3, [&](ProcessThread& process) {
-      try {
-        require_same(process, "colour", process.rank() == 2 ? "blue" : "red", "Paint them.");
-      } catch (const UserError&) {
-        ++refused;
-        throw;
-      }
-    });
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("colour: red in the first, blue in number 3\nPaint them."));
-  }
+  const auto paint = [&](ProcessThread& process) {
+    try {
+      require_same(process, "colour", process.rank() == 2 ? "blue" : "red", "Paint them.");
+    } catch (const UserError&) {
+      ++refused;
+      throw;
+    }
+  };
+  EXPECT_THAT(user_error([&] { run_processes(3, paint); }),
+              HasSubstr("colour: red in the first, blue in number 3\nPaint them."));
   EXPECT_EQ(refused, 3);
 }
 

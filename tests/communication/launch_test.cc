@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -22,12 +23,7 @@ Launch launched_with(const std::map<std::string, std::string>& variables) {
 }
 
 std::string refusal(const Launch& launch, const std::vector<std::filesystem::path>& places) {
-  try {
-    join_job(launch, places);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "not refused";
+  return user_error([&] { join_job(launch, places); });
 }
 
 TEST(Launch, IsReadFromWhatLaunchersSet) {

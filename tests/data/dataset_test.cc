@@ -6,9 +6,9 @@
 
 #include <fstream>
 
-#include "base/error.h"
 #include "records.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -74,12 +74,7 @@ class DatasetLoad : public ::testing::Test {
     return Dataset::load(path, {.splits = std::move(splits), .progress = false});
   }
   static std::string message_of(const std::filesystem::path& path, const std::string& split) {
-    try {
-      load(path, {split});
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "no error";
+    return user_error([&] { load(path, {split}); });
   }
 
   const TemporaryFolder folder_;

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "embedding_files_test.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -33,7 +34,7 @@ class ClustersOfEmbeddings : public EmbeddingFilesTest {
     options_.umap.components = 3;
   }
   std::string refusal(const EmbeddingFiles& files, const ClusteringOptions& options) {
-    return message_of([&] { evaluate_clustering(files, options, alone_); });
+    return user_error([&] { evaluate_clustering(files, options, alone_); });
   }
 
   EmbeddingFiles files_;

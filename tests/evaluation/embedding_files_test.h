@@ -7,7 +7,6 @@
 #include <fstream>
 #include <string>
 
-#include "base/error.h"
 #include "communication/single_process.h"
 #include "evaluation/embedding_files.h"
 #include "temporary_folder.h"
@@ -22,16 +21,6 @@ class EmbeddingFilesTest : public testing::Test {
     write_npy(made.vectors, vectors);
     std::ofstream(made.labels) << labels;
     return made;
-  }
-  /// What the user is told when `evaluate` refuses.
-  template <typename Evaluate>
-  static std::string message_of(const Evaluate& evaluate) {
-    try {
-      evaluate();
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
   }
 
   SingleProcess alone_;

@@ -10,6 +10,7 @@
 
 #include "embedding_files_test.h"
 #include "evaluation/label_table.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -21,7 +22,7 @@ class EmbeddingsMadeElsewhere : public EmbeddingFilesTest {
  protected:
   std::string refusal(const EmbeddingFiles& keys, const EmbeddingFiles& queries,
                       const KnnOptions& options = {}) {
-    return message_of([&] { evaluate_knn(keys, queries, options, alone_); });
+    return user_error([&] { evaluate_knn(keys, queries, options, alone_); });
   }
 };
 

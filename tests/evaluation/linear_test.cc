@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "embedding_files_test.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -31,7 +32,7 @@ class LinearProbeOfFiles : public EmbeddingFilesTest {
     return files(name, vectors, labels);
   }
   std::string refusal(const LinearFiles& files) {
-    return message_of([&] { evaluate_linear(files, options_, alone_); });
+    return user_error([&] { evaluate_linear(files, options_, alone_); });
   }
 
   LinearOptions options_;

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "base/error.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -41,12 +41,7 @@ class SequenceSearchTest : public testing::Test {
     return SequenceSearch::find(program)->nearest(data_, keys_, queries_);
   }
   std::string refusal(Program program) {
-    try {
-      nearest(program);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
+    return user_error([&] { nearest(program); });
   }
 
   TemporaryFolder folder_;

@@ -7,12 +7,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/random.h"
 #include "communication/single_process.h"
 #include "evaluation/published.h"
 #include "formats/npy.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -89,12 +89,8 @@ class TableOfEmbeddings : public testing::Test {
     return evaluate_table(parse_table_sources({text()}), data(), options_, alone_);
   }
   std::string refusal(const std::vector<std::string>& sources) {
-    try {
-      evaluate_table(parse_table_sources(sources), data(), options_, alone_);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
+    return user_error(
+        [&] { evaluate_table(parse_table_sources(sources), data(), options_, alone_); });
   }
 
   struct Record {

@@ -22,6 +22,7 @@
 #include "sequence/writer.h"
 #include "temporary_folder.h"
 #include "timeless_metrics.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -111,12 +112,7 @@ class FinetuneTest : public testing::Test {
         [&](std::int64_t step) { return step == stop_at; }, alone);
   }
   std::string refusal(const std::string& out = "refused") {
-    try {
-      tune(out);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "not refused";
+    return user_error([&] { tune(out); });
   }
 
   static nlohmann::json timeless(const FinetuneResult& result) {

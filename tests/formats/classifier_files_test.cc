@@ -7,8 +7,8 @@
 #include <cmath>
 #include <fstream>
 
-#include "base/error.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -16,12 +16,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string refusal(const std::filesystem::path& folder, int width) {
-  try {
-    read_classifier(folder, width);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "not refused";
+  return user_error([&] { read_classifier(folder, width); });
 }
 
 ClassifierHead small_head() {

@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "backend/backends.h"
-#include "base/error.h"
 #include "base/random.h"
 #include "formats/safetensors.h"
 #include "formats/tokenizer_json.h"
@@ -22,6 +21,7 @@
 #include "readouts.h"
 #include "temporary_folder.h"
 #include "tensor/quantisation.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -47,6 +47,19 @@ ModelDescription tiny_description() {
   return description;
 }
 
+/// Gives a file its bytes back at the end, also when loading it threw.
+class Restored {
+ public:
+  explicit Restored(fs::path path) : path_(std::move(path)), bytes_(read_file(path_)) {}
+  ~Restored() { std::ofstream(path_, std::ios::binary) << bytes_; }
+  Restored(const Restored&) = delete;
+  Restored& operator=(const Restored&) = delete;
+
+ private:
+  const fs::path path_;
+  const std::string bytes_;
+};
+
 class ModelDirectory : public testing::Test {
  protected:
   void SetUp() override {
@@ -63,33 +76,29 @@ class ModelDirectory : public testing::Test {
   void write(const char* name, const std::string& content) const {
     std::ofstream(directory_ / name, std::ios::binary) << content;
   }
-  /// Loads everything; the message of the error, or "loaded".
-  std::string load() const {
-    try {
-      const ModelDescription description = read_model_description(directory_);
-      Parameters loaded(*backend_);
-      MaskedAutoencoder(loaded, description.config);
-      loaded.allocate(false);
-      load_encoder(directory_, loaded);
-      load_pretraining(directory_, loaded);
-      for (const auto& tensor : loaded.names())
-        EXPECT_EQ(loaded.download(tensor.name), parameters_->download(tensor.name)) << tensor.name;
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "loaded";
+  /// Loads everything, and compares it.
+  void load() const {
+    const ModelDescription description = read_model_description(directory_);
+    Parameters loaded(*backend_);
+    MaskedAutoencoder(loaded, description.config);
+    loaded.allocate(false);
+    load_encoder(directory_, loaded);
+    load_pretraining(directory_, loaded);
+    for (const auto& tensor : loaded.names())
+      EXPECT_EQ(loaded.download(tensor.name), parameters_->download(tensor.name)) << tensor.name;
   }
-  std::string load_with_config(const std::function<void(nlohmann::json&)>& change) const {
-    const std::string original = read("config.json");
-    nlohmann::json json = nlohmann::json::parse(original);
+  std::string refusal() const {
+    return user_error([&] { load(); });
+  }
+  void load_with_config(const std::function<void(nlohmann::json&)>& change) const {
+    const Restored original(directory_ / "config.json");
+    nlohmann::json json = nlohmann::json::parse(read("config.json"));
     change(json);
     write("config.json", json.dump());
-    const std::string message = load();
-    write("config.json", original);
-    return message;
+    load();
   }
   /// model.safetensors with its tensors changed.
-  std::string load_with_tensors(
+  void load_with_tensors(
       const std::function<void(std::map<std::string, std::vector<float>>&,
                                std::map<std::string, std::vector<std::int64_t>>&)>& change) const {
     std::map<std::string, std::vector<float>> values;
@@ -106,11 +115,9 @@ class ModelDirectory : public testing::Test {
     std::vector<TensorToWrite> tensors;
     for (const auto& [name, value] : values)
       tensors.push_back({name, StoredType::kF32, shapes.at(name), value, {}});
-    const std::string original = read("model.safetensors");
+    const Restored original(directory_ / "model.safetensors");
     write_safetensors(directory_ / "model.safetensors", tensors);
-    const std::string message = load();
-    write("model.safetensors", original);
-    return message;
+    load();
   }
 
   const TemporaryFolder folder_;
@@ -120,7 +127,7 @@ class ModelDirectory : public testing::Test {
 };
 
 TEST_F(ModelDirectory, ComesBackAsItWasWritten) {
-  EXPECT_EQ(load(), "loaded");
+  ASSERT_NO_THROW(load());
   const ModelDescription description = read_model_description(directory_);
   EXPECT_EQ(description.config.encoder.width, 16);
   EXPECT_EQ(description.config.encoder.norm_epsilon, 1e-12f);
@@ -204,8 +211,8 @@ TEST_F(ModelDirectory, Int8WeightsAreRoundedOnce) {
 }
 
 TEST_F(ModelDirectory, ReadsOtherWritersNames) {
-  const auto with_prefix = [&](const std::string& prefix, bool head) {
-    return load_with_tensors([&](auto& values, auto& shapes) {
+  const auto load_with_prefix = [&](const std::string& prefix, bool head) {
+    load_with_tensors([&](auto& values, auto& shapes) {
       std::map<std::string, std::vector<float>> renamed;
       for (const auto& [name, value] : values) {
         renamed[prefix + name] = value;
@@ -218,45 +225,52 @@ TEST_F(ModelDirectory, ReadsOtherWritersNames) {
       values = renamed;
     });
   };
-  EXPECT_EQ(with_prefix("", false), "loaded");
-  EXPECT_EQ(with_prefix("bert.", true), "loaded");
-  EXPECT_EQ(with_prefix("module.", false), "loaded");
-  EXPECT_THAT(with_prefix("", true), HasSubstr("\"classifier.bias\" does not belong"));
+  EXPECT_NO_THROW(load_with_prefix("", false));
+  EXPECT_NO_THROW(load_with_prefix("bert.", true));
+  EXPECT_NO_THROW(load_with_prefix("module.", false));
+  EXPECT_THAT(user_error([&] { load_with_prefix("", true); }),
+              HasSubstr("\"classifier.bias\" does not belong"));
   // The whole encoder one level too deep would otherwise load as silence and random weights.
-  EXPECT_THAT(with_prefix("encoder.", false),
+  EXPECT_THAT(user_error([&] { load_with_prefix("encoder.", false); }),
               HasSubstr("no tensor \"embeddings.word_embeddings.weight\""));
 }
 
 TEST_F(ModelDirectory, NamesTheTensorThatIsWrong) {
   const std::string name = "encoder.layer.1.output.dense.weight";
-  EXPECT_THAT(load_with_tensors([&](auto& values, auto&) { values.erase(name); }),
+  const auto refusal_with = [&](const auto& change) {
+    return user_error([&] { load_with_tensors(change); });
+  };
+  EXPECT_THAT(refusal_with([&](auto& values, auto&) { values.erase(name); }),
               HasSubstr("no tensor \"" + name + "\""));
   EXPECT_THAT(
-      load_with_tensors([&](auto&, auto& shapes) { std::swap(shapes[name][0], shapes[name][1]); }),
+      refusal_with([&](auto&, auto& shapes) { std::swap(shapes[name][0], shapes[name][1]); }),
       HasSubstr("has the shape [32, 16], expected [16, 32]"));
-  EXPECT_THAT(load_with_tensors([&](auto& values, auto&) {
+  EXPECT_THAT(refusal_with([&](auto& values, auto&) {
                 values[name][3] = std::numeric_limits<float>::quiet_NaN();
               }),
               HasSubstr("not finite"));
-  EXPECT_THAT(load_with_tensors([&](auto& values, auto& shapes) {
+  EXPECT_THAT(refusal_with([&](auto& values, auto& shapes) {
                 values["encoder.layer.2.output.dense.bias"] = {1.f};
                 shapes["encoder.layer.2.output.dense.bias"] = {1};
               }),
               HasSubstr("does not belong to the model that config.json describes"));
   fs::resize_file(directory_ / "model.safetensors",
                   fs::file_size(directory_ / "model.safetensors") - 1);
-  EXPECT_THAT(load(), HasSubstr("truncated"));
+  EXPECT_THAT(refusal(), HasSubstr("truncated"));
   fs::remove(directory_ / "model.safetensors");
-  EXPECT_THAT(load(), HasSubstr("model.safetensors: cannot be opened"));
+  EXPECT_THAT(refusal(), HasSubstr("model.safetensors: cannot be opened"));
 }
 
 TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   using Json = nlohmann::json;
+  const auto refusal_with = [&](const std::function<void(Json&)>& change) {
+    return user_error([&] { load_with_config(change); });
+  };
   const auto own = [&](const char* key, const Json& value) {
-    return load_with_config([&](Json& json) { json["barcodemae"][key] = value; });
+    return refusal_with([&](Json& json) { json["barcodemae"][key] = value; });
   };
   const auto bert = [&](const char* key, const Json& value) {
-    return load_with_config([&](Json& json) { json[key] = value; });
+    return refusal_with([&](Json& json) { json[key] = value; });
   };
   EXPECT_THAT(own("format_version", 3), HasSubstr("format 3; barcodemae"));
   EXPECT_THAT(own("format_version", "1"),
@@ -267,7 +281,8 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
        {"segments:1", "segments:65", "segments:08", "segments:", "segments:8 "}) {
     EXPECT_THAT(own("pooling", pooling), HasSubstr(std::string("found \"") + pooling)) << pooling;
   }
-  EXPECT_EQ(own("pooling", "segments:8"), "loaded");
+  EXPECT_NO_THROW(
+      load_with_config([](Json& json) { json["barcodemae"]["pooling"] = "segments:8"; }));
   EXPECT_THAT(own("pooling", "mean+sites+sites"), HasSubstr("found \"mean+sites+sites"));
   EXPECT_THAT(own("pooling", "mean+sites"), HasSubstr("needs k-mers in marker coordinates"))
       << "this model reads none";
@@ -282,7 +297,7 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
               HasSubstr("18 tokens, but config.json has \"vocab_size\": 19"));
   EXPECT_THAT(bert("max_position_embeddings", 19),
               HasSubstr("up to 20 tokens, but only 19 positions"));
-  EXPECT_THAT(load_with_config([](Json& json) { json.erase("layer_norm_eps"); }),
+  EXPECT_THAT(refusal_with([](Json& json) { json.erase("layer_norm_eps"); }),
               HasSubstr("\"layer_norm_eps\" must be a number from 1e-30 to 1, but is missing"));
 
   std::string tokens = read("tokenizer.json");
@@ -290,11 +305,11 @@ TEST_F(ModelDirectory, NamesTheSettingThatIsWrong) {
   ASSERT_NE(swap_at, std::string::npos);
   tokens.replace(swap_at, 7, "\"AC\": 4");
   write("tokenizer.json", tokens);
-  EXPECT_THAT(load(), HasSubstr("have the same id 4"));
+  EXPECT_THAT(refusal(), HasSubstr("have the same id 4"));
   write("tokenizer.json", "{\n\"a\": 1,\n]");
-  EXPECT_THAT(load(), HasSubstr("tokenizer.json, line 3: malformed JSON"));
+  EXPECT_THAT(refusal(), HasSubstr("tokenizer.json, line 3: malformed JSON"));
   fs::remove(directory_ / "tokenizer.json");
-  EXPECT_THAT(load(), HasSubstr("tokenizer.json: missing"));
+  EXPECT_THAT(refusal(), HasSubstr("tokenizer.json: missing"));
 }
 
 TEST_F(ModelDirectory, KeepsAReadoutInEveryPrecision) {
@@ -338,10 +353,10 @@ TEST_F(ModelDirectory, NamesWhatIsWrongWithAReadout) {
   ModelDescription description = tiny_description();
   description.readout = some_readout(16, 5);
   write_model(directory_, description, *parameters_, true);
-  EXPECT_EQ(load(), "loaded");
+  ASSERT_NO_THROW(load());
   const auto with_readout = [&](const Readout& readout) {
     write_readout(directory_ / "readout.safetensors", readout);
-    return load();
+    return refusal();
   };
   EXPECT_THAT(with_readout(*some_readout(32, 5)), HasSubstr("readout.safetensors"));
   EXPECT_THAT(with_readout(*some_readout(16, 6)), HasSubstr("\"readout.matrix\""));
@@ -354,13 +369,15 @@ TEST_F(ModelDirectory, NamesWhatIsWrongWithAReadout) {
   const std::vector<float> one{1};
   write_safetensors(directory_ / "readout.safetensors",
                     {{"readout.bias", StoredType::kF32, {1}, one, {}}});
-  EXPECT_THAT(load(), HasSubstr("\"readout.bias\" does not belong"));
+  EXPECT_THAT(refusal(), HasSubstr("\"readout.bias\" does not belong"));
   write("readout.safetensors", "no tensors");
-  EXPECT_THAT(load(), HasSubstr("readout.safetensors"));
+  EXPECT_THAT(refusal(), HasSubstr("readout.safetensors"));
   fs::remove(directory_ / "readout.safetensors");
-  EXPECT_THAT(load(), HasSubstr("readout.safetensors: missing"));
+  EXPECT_THAT(refusal(), HasSubstr("readout.safetensors: missing"));
   const auto named = [&](const nlohmann::json& value) {
-    return load_with_config([&](nlohmann::json& json) { json["barcodemae"]["readout"] = value; });
+    return user_error([&] {
+      load_with_config([&](nlohmann::json& json) { json["barcodemae"]["readout"] = value; });
+    });
   };
   EXPECT_THAT(named({{"dimensions", 0}}), HasSubstr("\"barcodemae.readout.dimensions\""));
   EXPECT_THAT(named({{"dimensions", 5}, {"hidden_units", -1}}),
@@ -397,14 +414,7 @@ TEST_F(ModelDirectory, IsFoundByNameOrPath) {
   setenv("BARCODEMAE_MODELS", directory_.parent_path().c_str(), 1);
   EXPECT_EQ(find_model(directory_.filename()), fs::canonical(directory_));
   EXPECT_EQ(find_model(directory_), directory_);
-  const auto message = [](const fs::path& model) {
-    try {
-      find_model(model);
-    } catch (const UserError& error) {
-      return std::string(error.what());
-    }
-    return std::string("found");
-  };
+  const auto message = [](const fs::path& model) { return user_error([&] { find_model(model); }); };
   EXPECT_THAT(message("no-such-model"),
               HasSubstr(directory_.filename().string()));  // the known ones
   EXPECT_THAT(message(directory_ / "model.safetensors"), HasSubstr("give the folder"));

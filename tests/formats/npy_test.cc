@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -33,12 +34,7 @@ Matrix parse(const std::string& bytes) {
 }
 
 std::string error_of(const std::string& bytes) {
-  try {
-    parse(bytes);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return user_error([&] { parse(bytes); });
 }
 
 TEST(Npy, WriterMakesTheBytesOfNumpySave) {

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -62,12 +62,7 @@ class Prepare : public testing::Test {
     return prepared;
   }
   std::string error(const std::string& text, const PrepareOptions& options) {
-    try {
-      run(text, options);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "no error";
+    return user_error([&] { run(text, options); });
   }
   TemporaryFolder folder_;
 };

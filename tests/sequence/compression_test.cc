@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "reading.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "reading.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {

@@ -2,6 +2,7 @@
 // What is done to sequences, and how it is counted.
 #include "reading.h"
 #include "sequence/line_reader.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {

@@ -4,12 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
 #include "sequence/reader.h"
 
 namespace barcodemae {
@@ -40,20 +38,6 @@ inline std::vector<std::string> sequences(const Reading& reading) {
   std::vector<std::string> sequences;
   for (const Record& record : reading.records) sequences.push_back(record.sequence);
   return sequences;
-}
-
-/// Message of the UserError that `action` throws; fails when it throws none.
-template <typename Action>
-std::string user_error(Action action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    const std::string message = error.what();
-    EXPECT_LE(std::count(message.begin(), message.end(), '\n') + 1, 6) << message;
-    return message;
-  }
-  ADD_FAILURE() << "no UserError";
-  return {};
 }
 
 }  // namespace barcodemae

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CSV and TSV: columns by name, quoting, damaged rows.
 #include "reading.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {

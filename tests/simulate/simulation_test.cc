@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/threads.h"
 #include "sequence/reader.h"
 #include "temporary_folder.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -232,13 +232,8 @@ TEST(Simulation, QualityOptionsDoWhatTheySay) {
 }
 
 TEST(Simulation, OptionsThatMakeNoSenseAreErrors) {
-  const auto message = [](const SimulationOptions& options) -> std::string {
-    try {
-      const Simulation simulation(options);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "no error";
+  const auto message = [](const SimulationOptions& options) {
+    return user_error([&] { const Simulation simulation(options); });
   };
   EXPECT_THAT(message({.records = 0}), HasSubstr("--records 0"));
   EXPECT_THAT(message({.records = kMostSimulatedRecords + 1}), HasSubstr("--records"));

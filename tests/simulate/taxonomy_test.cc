@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "base/error.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -50,12 +50,8 @@ TEST(Taxonomy, TakesTheNumbersAskedFor) {
 }
 
 TEST(Taxonomy, NumbersThatDoNotGoTogetherAreAnError) {
-  try {
-    const Taxonomy taxonomy({.records = 300, .genera = 20, .species = 10});
-    FAIL() << "no error";
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("10 species cannot hold 20 genera"));
-  }
+  EXPECT_THAT(user_error([] { Taxonomy({.records = 300, .genera = 20, .species = 10}); }),
+              HasSubstr("10 species cannot hold 20 genera"));
 }
 
 TEST(Taxonomy, SizesAreSkewedAsInRealData) {

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "backend/backends.h"
-#include "base/error.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "communication/single_process.h"
@@ -20,6 +19,7 @@
 #include "temporary_folder.h"
 #include "timeless_metrics.h"
 #include "train/pretrain.h"
+#include "user_error.h"
 
 namespace barcodemae {
 
@@ -58,12 +58,7 @@ class PretrainTest : public testing::TestWithParam<std::string> {
   }
 
   std::string error_of(const std::string& out, const Given& changes) {
-    try {
-      train(out, changes);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "";
+    return user_error([&] { train(out, changes); });
   }
 
   std::vector<nlohmann::json> metrics(const std::string& out, const std::string& kind) {

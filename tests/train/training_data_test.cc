@@ -12,6 +12,7 @@
 #include "process_threads.h"
 #include "temporary_folder.h"
 #include "train/batch_source.h"
+#include "user_error.h"
 
 namespace barcodemae {
 namespace {
@@ -150,16 +151,12 @@ TEST(SelectRecords, RefusesToTrainOnNothing) {
 
 TEST(LoadTrainingData, NamesTheSplitThatIsMissing) {
   const TemporaryFolder folder;
-  const auto message = [&](const std::string& text, const std::string& splits) -> std::string {
+  const auto message = [&](const std::string& text, const std::string& splits) {
     std::ofstream(folder / "data.csv") << text;
     std::map<std::string, std::string> given = {{"preset", "tiny"}};
     if (!splits.empty()) given["splits"] = splits;
-    try {
-      load_training_data(folder / "data.csv", resolve_pretrain_options(given));
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "";
+    return user_error(
+        [&] { load_training_data(folder / "data.csv", resolve_pretrain_options(given)); });
   };
   EXPECT_THAT(message("processid,split,dna_barcode\na,train,ACGTACGTACGT\n", ""),
               HasSubstr("pretrain"));
