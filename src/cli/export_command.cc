@@ -64,11 +64,9 @@ void run(const ExportOptions& options) {
                      ? fmt::format("{}/decoder: projection, decoder and head", options.out)
                  : exported.head ? "The head is with it: a BertForTokenClassification"
                                  : "The model has no pretraining.safetensors: no decoder, no head");
-  if (exported.decoder && description.config.head == HeadKind::kBase) {
-    log_warn(
-        "the decoder's logits lack each site's frequencies: add site_bias, of "
-        "{}/decoder/projection.safetensors",
-        options.out);
+  if ((exported.decoder || exported.head) && description.config.head == HeadKind::kBase) {
+    log_warn("the logits lack each site's frequencies: add site_bias, of {}/{}", options.out,
+             exported.decoder ? "decoder/projection.safetensors" : "site_bias.safetensors");
   }
   const KmerTokenizer& tokenizer = description.coder.tokenizer;
   if (!description.coder.bpe && tokenizer.stride() != tokenizer.vocabulary().k) {

@@ -40,8 +40,9 @@ void plan_clusters(ClusteringResult& result, const std::vector<std::int32_t>& la
   }
   result.clusters = result.options.clusters > 0 ? result.options.clusters : result.labels;
   if (result.clusters > result.records) {
-    throw UserError("--clusters {}: more than the {} records with a {} label in {}",
-                    result.clusters, format_count(result.records), rank, result.source);
+    throw UserError(
+        "--clusters {}: more than the {} records with a {} label in {}\nAsk for fewer clusters.",
+        result.clusters, format_count(result.records), rank, result.source);
   }
   int& neighbours = result.options.umap.neighbours;
   if (result.options.reduce && neighbours > result.records) {

@@ -176,6 +176,9 @@ void require_keys(int neighbours, std::int64_t keys, const std::string& where) {
 KnnResult evaluate_knn(const std::filesystem::path& model, const std::filesystem::path& data_file,
                        const KnnOptions& options, Communicator& communicator) {
   EvaluationData evaluation(model, data_file, options.features, communicator);
+  for (const InferenceMask& mask : options.masks) {
+    require_pooling(mask, evaluation.description().config.pooling);
+  }
   const auto key_splits = evaluation.splits(options.keys, "--keys");
   const auto query_splits = evaluation.splits(options.queries, "--queries");
   require_apart(key_splits, query_splits,

@@ -39,7 +39,7 @@ struct ClusteringCell {
 
 /// What embedding one barcode costs.
 struct CostCell {
-  std::int64_t parameters = 0;  ///< of the encoder
+  std::int64_t parameters = 0;  ///< of the encoder and of the readout that it may have
   double gflop = 0;             ///< products with weights (nn/flops.h), per barcode
   double seconds = 0;           ///< per barcode, measured
   std::int64_t barcodes = 0;    ///< measured on so many

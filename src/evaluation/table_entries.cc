@@ -105,6 +105,10 @@ class EncoderEntry : public TableEntry {
     }
     const auto count = static_cast<double>(cell.barcodes);
     cell.gflop = embedding_flops(embedder.description().config, tokens) / count / 1e9;
+    if (const auto& readout = embedder.description().readout) {
+      cell.parameters += readout->weights() + readout->inputs();
+      cell.gflop += 2 * static_cast<double>(readout->weights()) / 1e9;
+    }
     if (reading().communicator().rank() != 0) return cell;
     embedder.embed(data, std::span(sample).first(index(std::min(kWarmUp, cell.barcodes))));
     cell.seconds = std::numeric_limits<double>::infinity();

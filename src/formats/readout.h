@@ -2,6 +2,7 @@
 // The last step from hidden states to a vector, fitted after training and stored with the model.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -28,6 +29,11 @@ struct Readout {
   int inputs() const { return static_cast<int>(matrix.cols); }
   int dimensions() const { return static_cast<int>(matrix.rows); }
   int hidden_units() const { return static_cast<int>(hidden.in.rows); }
+  /// Of the matrices: each is in one product for a vector.
+  std::int64_t weights() const {
+    return matrix.rows * matrix.cols + hidden.in.rows * hidden.in.cols +
+           hidden.out.rows * hidden.out.cols;
+  }
 };
 
 /// readout.safetensors: "readout.mean" [inputs], float32; "readout.matrix" [dimensions, inputs]

@@ -274,15 +274,8 @@ Matrix Embedder::embed(const Dataset& data, std::span<const std::int64_t> record
   const auto count = static_cast<std::int64_t>(records.size());
   std::vector<TokenSequence> sequences(records.size());
   std::vector<std::vector<std::int32_t>> pooled;
-  if (mask.kind == InferenceMask::Kind::kOnlyMasked) {
-    if (const Pooling pooling = state_->description.config.pooling; pooling != Pooling::kMean) {
-      throw UserError(
-          "--inference-mask only-masked: a mean over tokens, and this model is pooled as \"{}\"\n"
-          "Choose drop or replace.",
-          to_string(pooling));
-    }
-    pooled.resize(records.size());
-  }
+  require_pooling(mask, state_->description.config.pooling);
+  if (mask.kind == InferenceMask::Kind::kOnlyMasked) pooled.resize(records.size());
   parallel_for((count + kTokenisedTogether - 1) / kTokenisedTogether, [&](std::int64_t piece, int) {
     for (std::int64_t i = piece * kTokenisedTogether;
          i < std::min(count, (piece + 1) * kTokenisedTogether); ++i) {

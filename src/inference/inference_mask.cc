@@ -69,6 +69,14 @@ std::string InferenceMask::name() const {
   return kind == Kind::kNone ? to_string(kind) : fmt::format("{} {}", to_string(kind), rate);
 }
 
+void require_pooling(const InferenceMask& mask, const Pooling& pooling) {
+  if (mask.kind != InferenceMask::Kind::kOnlyMasked || pooling == Pooling::kMean) return;
+  throw UserError(
+      "--inference-mask only-masked: a mean over tokens, and this model is pooled as \"{}\"\n"
+      "Choose drop or replace, or --pooling mean.",
+      to_string(pooling));
+}
+
 MaskedSequence masked(const TokenSequence& sequence, std::int32_t first_kmer,
                       const InferenceMask& mask, std::string_view id) {
   BARCODEMAE_CHECK(mask.rate >= 0 && mask.rate <= 1, "mask rate {}", mask.rate);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nn/config.h"
 #include "tokenizer/kmer_tokenizer.h"
 
 namespace barcodemae {
@@ -29,6 +30,10 @@ struct InferenceMask {
 
 /// "drop", "replace", "only-masked"; "none".
 const char* to_string(InferenceMask::Kind kind);
+
+/// Throws UserError when vectors pooled so cannot be had of masked sequences: only-masked is a
+/// mean.
+void require_pooling(const InferenceMask& mask, const Pooling& pooling);
 
 /// A sequence as the encoder gets it.
 struct MaskedSequence {

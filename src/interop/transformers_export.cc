@@ -119,19 +119,16 @@ void write_decoder(const fs::path& folder, const ModelDescription& description,
 void write_token_classifier(const fs::path& folder, const ModelDescription& description,
                             const Parameters& parameters, const SafetensorsFile& pretraining,
                             WeightType type, std::vector<std::string>& left_out) {
-  if (pretraining.contains("head.site_bias"))
-    throw UserError(
-        "{}: a per-base head with a bias per site has no place in a {}\n"
-        "Export the encoder alone: leave out --format transformers.",
-        pretraining.source(), kArchitecture);
-  TensorList tensors(pretraining, type);
+  TensorList tensors(pretraining, type), beside(pretraining, type);
   for (const auto& [name, rows, cols, matmul] : parameters.names()) {
     const bool vector = rows == 1 && !name.ends_with("embeddings.weight");
     tensors.add("bert." + name, vector ? std::vector{cols} : std::vector{rows, cols},
                 [&parameters, stored = name] { return parameters.download(stored); });
   }
   for (const auto& [name, entry] : pretraining.entries()) {
-    if (const auto ours = renamed(name, "head.", "classifier.")) {
+    if (name == "head.site_bias") {
+      beside.add_from_file("site_bias", name);
+    } else if (const auto ours = renamed(name, "head.", "classifier.")) {
       tensors.add_from_file(*ours, name);
     } else {
       left_out.push_back(name);
@@ -140,6 +137,7 @@ void write_token_classifier(const fs::path& folder, const ModelDescription& desc
   Json config = Json::parse(write_config_json(description));
   set_labels(config, pretraining.entries().at("head.weight").shape.at(0));
   write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+  beside.write(folder / "site_bias.safetensors");
   tensors.write(folder / "model.safetensors");
 }
 

@@ -19,13 +19,13 @@ struct TransformersExport {
 /// Writes into an existing folder: the model directory of the encoder, and what the model's own
 /// pretraining.safetensors holds, under the names that BarcodeMAE's code gives it.
 ///  * A head on the encoder: model.safetensors is a BertForTokenClassification ("bert.…" and
-///    "classifier.…"), which BertModel and this program read as well.
+///    "classifier.…"), which BertModel and this program read as well. Of a per-base head,
+///    site_bias.safetensors has site_bias [positions, 4k], to be added to the logits.
 ///  * A decoder: decoder/ is a BertForTokenClassification to be given inputs_embeds; row 0 of its
 ///    word table is the mask vector, the others are 0. decoder/projection.safetensors has
-///    projection_layer.{weight,bias} and, of a per-base head, site_bias [positions, 4k], to be
-///    added to the logits.
+///    projection_layer.{weight,bias} and, of a per-base head, site_bias.
 /// `parameters` are the encoder's, loaded. Throws UserError for int8, which transformers does not
-/// read, and for a per-base head without a decoder.
+/// read.
 TransformersExport export_to_transformers(const std::filesystem::path& folder,
                                           const std::filesystem::path& model,
                                           const ModelDescription& whole,

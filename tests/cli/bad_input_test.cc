@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "formats/npy.h"
 #include "run_binary.h"
 #include "temporary_folder.h"
 
@@ -203,6 +204,19 @@ TEST(FullDisk, IsReportedAndLeavesNothing) {
   expect_refused({"simulate", "--records", "2000", "--out", "/dev/full"}, "/dev/full");
 }
 
+TEST(BadQuestion, OfASingleClassIsNone) {
+  const TemporaryFolder folder;
+  std::string rows = small_table(20);
+  for (int i = 0; i < 10; ++i) rows.replace(rows.rfind("pretrain"), 8, "train");
+  const std::string data = folder.write("one.csv", rows);
+  expect_refused(
+      {"evaluate", "knn", kModel, data, "--no-cache", "--keys", "train", "--queries", "pretrain"},
+      "genus");
+  expect_refused({"evaluate", "clustering", kModel, data, "--no-cache", "--splits", "train",
+                  "--rank", "genus"},
+                 "all 10 labelled records have the same genus");
+}
+
 TEST(BadQuestion, IsRefusedBeforeTheWork) {
   const TemporaryFolder folder;
   const std::string data = folder / "data.csv";
@@ -222,6 +236,9 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   evaluate({"--votes", "many"}, "--votes");
   evaluate({"--temperature", "0.1"}, "--temperature: there are no --votes softmax");
   evaluate({"--rank", "kingdom"}, "kingdom");
+  evaluate(
+      {"--inference-mask", "drop,only-masked", "--mask-rate", "0.5", "--pooling", "segments:4"},
+      "pooled as \"segments:4\"");
   evaluate({"--inference-mask", "drop"}, "--mask-rate");
   evaluate({"--inference-mask", "drop", "--mask-rate", "0.5,1.5"}, "--mask-rate");
   evaluate({"--inference-mask", "shuffle", "--mask-rate", "0.5"}, "--inference-mask");
@@ -242,6 +259,13 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   linear({"--train-npy", "a.npy", "a.tsv"}, "--train-npy");
   linear({"--no-baselines", "--baseline-kmer", "4"}, "--baseline-kmer: there are no baselines");
   expect_refused({"evaluate", "linear"}, "evaluate linear needs MODEL and DATA");
+  const auto clustering = [&](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> all = {"evaluate", "clustering", kModel, data, "--no-cache"};
+    all.insert(all.end(), options.begin(), options.end());
+    expect_refused(all, named);
+  };
+  clustering({"--splits", "tset"}, "tset");
+  clustering({"--clusters", "100000"}, "Ask for fewer clusters");
   const auto finetune = [&](const std::vector<std::string>& options, const std::string& named) {
     std::vector<std::string> all = {"evaluate", "finetune", kModel,
                                     data,       "--out",    folder / "tuned"};
@@ -355,6 +379,13 @@ TEST(BadEmbeddings, AreNamed) {
                  "--precision: files of embeddings hold vectors");
   expect_refused({"evaluate", "clustering", "--npy", junk, table, "--neighbours", "1"},
                  "--neighbours");
+  write_npy(folder / "two.npy", {2, 3, {1, 0, 0, 0, 1, 0}});
+  write_npy(folder / "wide.npy", {1, 4, {1, 0, 0, 0}});
+  expect_refused({"evaluate", "clustering", "--npy", folder / "two.npy", table}, "k.tsv");
+  const std::string beside = folder.write("two.tsv", "id\tgenus\nA\tAus\nB\tBus\n");
+  expect_refused({"evaluate", "knn", "--keys-npy", folder / "two.npy", beside, "--queries-npy",
+                  folder / "wide.npy", table},
+                 "wide.npy");
 }
 
 TEST(BadTable, IsNamed) {

@@ -15,7 +15,10 @@
 namespace barcodemae {
 namespace {
 
+using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
+using testing::Not;
 
 /// Runs a command that is to succeed.
 Outcome run(const std::vector<std::string>& arguments) {
@@ -165,6 +168,23 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_EQ(run(words).out, first.out) << "measured seconds too: nothing is measured again";
   EXPECT_EQ(read_file(folder / "table/report.html"), report);
 
+  // Its cells are what the evaluations say one by one.
+  const auto alone = [&](const char* task, std::vector<std::string> options) {
+    options.insert(options.begin(), {"evaluate", task, folder / "model", data, "--json", json});
+    run(options);
+    return nlohmann::json::parse(read_file(json));
+  };
+  const auto probe = alone("linear", {"--no-cache", "--epochs", "2", "--no-baselines"});
+  EXPECT_EQ(probe["rows"][0]["accuracy"], cells[0]["linear_accuracy"]);
+  const auto reference =
+      alone("linear", {"--no-cache", "--epochs", "2", "--no-baselines", "--protocol", "reference"});
+  EXPECT_NE(reference["optimiser"], probe["optimiser"]);
+  EXPECT_EQ(reference["momentum"], 0.95);
+  const auto clusters = alone("clustering", {"--no-cache", "--components", "4", "--no-baselines"});
+  EXPECT_EQ(clusters["rows"][0]["ami"], cells[0]["ami"]);
+  const auto tuned = alone("finetune", {"--epochs", "1", "--out", folder / "tuned"});
+  EXPECT_EQ(tuned["rows"][0]["accuracy"], cells[0]["finetuned_accuracy"]);
+
   // The encoder alone, rounded to bfloat16, in a folder of its own.
   run({"export", folder / "model", "--out", folder / "small"});
   EXPECT_LT(std::filesystem::file_size(folder / "small/model.safetensors"),
@@ -203,6 +223,26 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_NE(read_npy(folder / "raw.npy").values, read_npy(folder / "k.npy").values);
 
   EXPECT_THAT(run({"info", folder / "model"}).out, HasSubstr("mean, 64 dimensions"));
+}
+
+TEST(Prepare, TakesSplitsAndDuplicatesAsTheReferenceDoes) {
+  const TemporaryFolder folder;
+  const std::string filed = folder.write("filed.csv",
+                                         "processid,species,split,dna_barcode\n"
+                                         "A,Aus bus,train,ACGTACGTACGTNN\n"
+                                         "B,Aus cus,test,ACGTACGTACGT\n"
+                                         "C,Aus cus,test,ACGTACGTACGT\n"
+                                         "D,,pretrain,TTGTACGTACGT\n");
+  const auto prepared = [&](const std::vector<std::string>& options) {
+    std::vector<std::string> all = {"prepare", filed, "--out", "-", "--quiet"};
+    all.insert(all.end(), options.begin(), options.end());
+    return run(all).out;
+  };
+  const std::string first = prepared({"--splits", "own", "--duplicates", "first"});
+  EXPECT_THAT(first, AllOf(HasSubstr("\nA,"), HasSubstr("Aus bus"), HasSubstr(",train,")));
+  EXPECT_THAT(first, Not(AnyOf(HasSubstr("\nB,"), HasSubstr("\nC,"))));
+  EXPECT_THAT(prepared({"--splits", "own"}), AllOf(HasSubstr("Aus cus"), HasSubstr(",test,")));
+  EXPECT_THAT(first, HasSubstr("\nD,"));
 }
 
 TEST(Whiten, StoresAReadoutThatEveryCommandUses) {

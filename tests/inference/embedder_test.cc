@@ -219,6 +219,27 @@ TEST_P(EmbedderTest, SegmentsAreMeansOverTheirPlaces) {
   }
 }
 
+TEST_P(EmbedderTest, MeanLeavesClsOutAndBothHasItBehindTheMean) {
+  const ModelDescription description = with_cls(tiny_description());
+  const TokenSequence sequence{{2, 10, 20, 30}, {0, 1, 2, 5}};
+  const Matrix hidden = hidden_states(description, sequence, GetParam());
+  const auto pooled = [&](const char* pooling) {
+    EmbedderOptions some = options(1000);
+    some.pooling = pooling;
+    return Embedder::random(description, 3, some).embed({sequence}).values;
+  };
+  const std::vector<float> mean = pooled("mean"), cls = pooled("cls");
+  ASSERT_EQ(mean.size(), 48u);
+  ASSERT_EQ(cls.size(), 48u);
+  for (std::size_t c = 0; c < 48; ++c) {
+    EXPECT_NEAR(cls[c], hidden.row(0)[c], 1e-5);
+    EXPECT_NEAR(mean[c], (hidden.row(1)[c] + hidden.row(2)[c] + hidden.row(3)[c]) / 3, 1e-5);
+  }
+  std::vector<float> both = mean;
+  both.insert(both.end(), cls.begin(), cls.end());
+  EXPECT_TRUE(same_bits(pooled("both"), both));
+}
+
 TEST_P(EmbedderTest, AReadoutIsAppliedToWhatIsPooled) {
   const ModelDescription description = tiny_description();
   const auto sequences = tokens_of(odd_sequences(20), description.coder);

@@ -13,6 +13,7 @@
 #include "interop/torch_file.h"
 #include "interop/transformers_export.h"
 #include "models.h"
+#include "nn/objective.h"
 
 namespace barcodemae {
 namespace {
@@ -55,6 +56,10 @@ class Export : public testing::Test {
   TemporaryFolder temporary_;
 };
 
+nlohmann::json config_of(const fs::path& folder) {
+  return nlohmann::json::parse(read_file(folder / "config.json"));
+}
+
 constexpr const char* kNoPython =
     "skipped: no Python with torch, transformers and safetensors; set BARCODEMAE_PYTHON";
 
@@ -81,6 +86,11 @@ TEST_F(Export, TokenClassifierHasTheTensorsItCameFrom) {
     ++compared;
   }
   EXPECT_EQ(compared, file.entries().size());
+  const nlohmann::json config = config_of(exported());
+  EXPECT_EQ(config["architectures"], nlohmann::json{"BertForTokenClassification"});
+  EXPECT_EQ(config["id2label"].size(), 16u);
+  EXPECT_EQ(config["label2id"]["LABEL_15"], 15);
+  EXPECT_EQ(config["hidden_size"], 16);
   // It is still a model directory of ours.
   EXPECT_EQ(hidden_states(exported(), golden_ids()), hidden_states(imported(), golden_ids()));
 }
@@ -107,6 +117,42 @@ TEST_F(Export, DecoderHasTheTensorsItCameFrom) {
   for (const char* name : {"projection_layer.weight", "projection_layer.bias"})
     EXPECT_EQ(all(projection, name), original->floats(std::string("module.") + name)) << name;
   EXPECT_EQ(decoder.entries().size(), 5u + 16u + 2u);
+  const nlohmann::json config = config_of(exported() / "decoder");
+  EXPECT_EQ(config["architectures"], nlohmann::json{"BertForTokenClassification"});
+  EXPECT_EQ(config["id2label"].size(), 16u);
+  EXPECT_EQ(config["hidden_size"], 24);
+  EXPECT_EQ(config["num_hidden_layers"], 1);
+  EXPECT_FALSE(config.contains("barcodemae")) << "it is no encoder of ours";
+}
+
+TEST_F(Export, APerBaseHeadKeepsItsSitesBesideIt) {
+  ModelDescription description;
+  description.config.objective = ObjectiveKind::kMaskedLanguageModel;
+  description.config.head = HeadKind::kBase;
+  description.config.encoder = {16, 1, 2, 32, 1e-12f};
+  description.config.k = 3;
+  description.config.vocabulary = 66;
+  description.config.max_positions = 20;
+  description.coder.tokenizer = KmerTokenizer(KmerVocabulary{3, {"[MASK]", "[UNK]"}}, 3, 60);
+  const auto backend = make_reference_backend();
+  Parameters parameters(*backend);
+  const auto objective = make_objective(parameters, description.config);
+  parameters.allocate(false);
+  parameters.initialise(1);
+  std::vector<float> sites(20 * 12);
+  for (std::size_t i = 0; i < sites.size(); ++i) sites[i] = static_cast<float>(i) / 7;
+  objective->initialise(parameters, 1, sites);
+  fs::create_directories(imported());
+  fs::create_directories(exported());
+  write_model(imported(), description, parameters, true);
+  EXPECT_TRUE(
+      export_to_transformers(exported(), imported(), description, parameters, WeightType::kFloat32)
+          .head);
+  EXPECT_EQ(SafetensorsFile(exported() / "site_bias.safetensors").floats("site_bias", 20, 12),
+            sites);
+  const SafetensorsFile file(exported() / "model.safetensors");
+  EXPECT_EQ(all(file, "classifier.weight"), parameters.download("head.weight"));
+  EXPECT_EQ(config_of(exported())["id2label"].size(), 12u);
 }
 
 TEST_F(Export, TransformersLoadsTheTokenClassifier) {

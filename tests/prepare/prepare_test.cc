@@ -154,6 +154,23 @@ TEST_F(Prepare, TheOrderOfTheFileDecidesNothing) {
   }
 }
 
+TEST_F(Prepare, NorDoesItWithSplitsOfItsOwn) {
+  std::vector<std::string> rows = filed_rows();
+  for (std::size_t i = 0; i < rows.size(); ++i) {  // a sequence may be filed under several
+    rows[i] += i % 3 == 0 ? ",train" : i % 3 == 1 ? ",pretrain" : ",test_unseen";
+  }
+  PrepareOptions options;
+  options.splits = SplitSource::kOwn;
+  const std::string header = kHeader + std::string(",split");
+  const Prepared first = run(joined(rows, header), options);
+  for (unsigned seed = 0; seed < 5; ++seed) {
+    std::shuffle(rows.begin(), rows.end(), std::mt19937(seed));
+    const Prepared shuffled = run(joined(rows, header), options);
+    EXPECT_NE(shuffled.text, first.text);
+    EXPECT_EQ(sorted_lines(shuffled.text), sorted_lines(first.text));
+  }
+}
+
 TEST_F(Prepare, UnseenSpeciesAreUnseenAndTheirGeneraAreKeys) {
   const Prepared prepared = run(joined(filed_rows()), with_unseen(0.2));
   std::map<std::string, std::set<std::string>> splits_of_species, splits_of_bin, splits_of_sequence;

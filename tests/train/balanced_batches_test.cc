@@ -88,5 +88,14 @@ TEST_F(BalancedBatches, BeginWithDifferentSpeciesOfDifferentGenera) {
   EXPECT_EQ(records_of(BatchSource(data_, options_, alone_).take(13, true)), batches[13]);
 }
 
+TEST_F(BalancedBatches, TheAuxiliaryLossesWarmUp) {
+  options_.auxiliary_warmup = 2;  // epochs of 3 steps
+  BatchSource source(data_, options_, alone_);
+  EXPECT_DOUBLE_EQ(source.take(0, true).auxiliary_scale, 1.0 / 6);
+  EXPECT_DOUBLE_EQ(source.take(2, true).auxiliary_scale, 3.0 / 6);
+  EXPECT_DOUBLE_EQ(source.take(5, true).auxiliary_scale, 1);
+  EXPECT_DOUBLE_EQ(source.take(11, true).auxiliary_scale, 1);
+}
+
 }  // namespace
 }  // namespace barcodemae

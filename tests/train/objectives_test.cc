@@ -78,6 +78,21 @@ TEST_P(ObjectiveTraining, TakesEveryHeadAndInitialisation) {
   }
 }
 
+TEST_P(ObjectiveTraining, TakesKmersThatOverlap) {
+  Given overlapping = {{"stride", "1"},
+                       {"max-positions", "64"},
+                       {"steps", "200"},
+                       {"validate-every", "200"},
+                       {"dropout", "0"}};
+  if (GetParam() != "causal") overlapping["mask-span"] = "3";  // else neighbours tell it all
+  EXPECT_EQ(train("run", with_objective(overlapping)), PretrainOutcome::kFinished);
+  EXPECT_EQ(read_model_description(folder_ / "run").coder.tokenizer.stride(), 1);
+  const std::string accuracy = GetParam() == "causal" ? "next_token_accuracy" : "masked_accuracy";
+  const std::vector<nlohmann::json> validations = metrics("run", "validation");
+  EXPECT_GT(validations.back()[accuracy].get<double>(),
+            validations.front()[accuracy].get<double>() + 0.1);
+}
+
 TEST_P(ObjectiveTraining, APredictedShareIsRememberedAndValidationPredictsAll) {
   Given half = {{"predict-share", "0.5"}, {"log-every", "1"}};
   if (GetParam() == "causal") {

@@ -256,6 +256,28 @@ TEST_F(BatchSourceTest, ProcessesShareABatchAndKnowItsCounts) {
   EXPECT_EQ(tokens, tokens_of(whole));  // shares happen to be the micro-batches
 }
 
+TEST_F(BatchSourceTest, TheMaskRatioTakesItsCourse) {
+  options_ = resolve_pretrain_options({{"preset", "tiny"},
+                                       {"batch", "8"},
+                                       {"micro-batch", "8"},
+                                       {"dropout", "0"},
+                                       {"masked-weight", "0.9"},
+                                       {"mask-ratio", "0.2"},
+                                       {"mask-ratio-final", "0.8"},
+                                       {"unmasked-tail", "0.2"}});
+  constexpr std::int64_t kSteps = 20;  // the last four mask nothing
+  constexpr double kNoise = 0.12;      // two standard deviations of 73 tokens
+  BatchSource source(data_, options_, alone_, kSteps);
+  const auto share = [](const TrainingStep& step) {
+    return static_cast<double>(step.counts.masked) /
+           static_cast<double>(step.counts.masked + step.counts.visible);
+  };
+  EXPECT_NEAR(share(source.take(0, true)), 0.2, kNoise);
+  EXPECT_NEAR(share(source.take(8, true)), 0.5, kNoise) << "halfway through the masked part";
+  EXPECT_GT(share(source.take(15, true)), 0.75 - kNoise);
+  EXPECT_EQ(source.take(16, true).counts.masked, 0);
+}
+
 TEST_F(BatchSourceTest, RefusesABatchLargerThanTheData) {
   options_.batch = 21;
   EXPECT_THROW(BatchSource::steps_per_epoch(data_, options_), UserError);
