@@ -324,6 +324,19 @@ TEST(Whiten, StoresAReadoutThatEveryCommandUses) {
     return nlohmann::json::parse(read_file(json))["rows"][0]["accuracy"].get<double>();
   };
   EXPECT_GT(knn("grouped"), knn("white")) << "two steps of training, and hardly any labels needed";
+  const auto cost = [&](const std::string& model) {
+    const std::filesystem::path out = folder / ("table-" + model);
+    run({"evaluate", "table", folder / model, data, "--no-cache", "--no-baselines",
+         "--no-published", "--tasks", "cost", "--out", out});
+    return nlohmann::json::parse(read_file(out / "table.json"))["rows"][0]["cost"];
+  };
+  const auto plain = cost("model"), with_readout = cost("grouped");
+  constexpr int kWeights = 15 * 1120 + 24 * 1120 + 15 * 24;
+  EXPECT_EQ(with_readout["parameters"].get<int>() - plain["parameters"].get<int>(),
+            kWeights + 1120);
+  EXPECT_NEAR(
+      with_readout["gflop_per_barcode"].get<double>() - plain["gflop_per_barcode"].get<double>(),
+      2e-9 * kWeights, 1e-12);
   EXPECT_EQ(run_barcodemae(
                 {"embed", folder / "grouped", data, "--anchor", "none", "--out", folder / "x.npy"})
                 .exit_code,
