@@ -46,7 +46,7 @@ std::vector<LossTerm> AuxiliaryLosses::score(Context& context, Tensor features,
     const LabelTargets& target = targets[i];
     const double weight = scale * loss.weight;
     const double mean = target.count == 0 ? 0.0 : 1.0 / static_cast<double>(counts[i]);
-    LossTerm term{weight, {}};
+    LossTerm term{auxiliary_name(loss), weight, {}, target.count};
     if (loss.kind == AuxiliaryKind::kCrossEntropy) {
       term.loss = cross_entropy(context, i, features, records, target, mean, weight);
     } else if (loss.kind == AuxiliaryKind::kPair) {

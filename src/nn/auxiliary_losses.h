@@ -23,8 +23,8 @@ class AuxiliaryLosses {
   AuxiliaryLosses(Parameters& parameters, const ModelConfig& config);
 
   bool empty() const { return config_.auxiliary.empty(); }
-  /// A term for each loss. features [N, H] in the statistics type, one for each sequence; `targets`
-  /// and `counts` one for each loss. `scale` multiplies the weights.
+  /// A term for each loss, named by auxiliary_name(). features [N, H] in the statistics type, one
+  /// for each sequence; `targets` and `counts` one for each loss. `scale` multiplies the weights.
   std::vector<LossTerm> score(Context& context, Tensor features,
                               const std::vector<std::int32_t>& records,
                               const std::vector<LabelTargets>& targets,

@@ -18,8 +18,9 @@ std::vector<LossTerm> CausalLanguageModel::predict(Context& context, Tensor hidd
     rows.push_back(row - 1);
   }
   const Segments segments = make_segments(context, batch.begins, batch.records, sites);
-  std::vector<LossTerm> terms{head_.score(
-      context, 1, hidden, rows, take(batch.ids, plan.masked_rows), counts.masked, segments)};
+  std::vector<LossTerm> terms{head_.score(context, "next", 1, hidden, rows,
+                                          take(batch.ids, plan.masked_rows), counts.masked,
+                                          segments)};
   context.discard(hidden);
   return terms;
 }

@@ -111,19 +111,19 @@ void KmerHead::initialise(Parameters& parameters,
   }
 }
 
-LossTerm KmerHead::score(Context& context, double weight, Tensor x,
+LossTerm KmerHead::score(Context& context, const std::string& name, double weight, Tensor x,
                          const std::vector<std::int32_t>& rows,
                          const std::vector<std::int32_t>& ids, std::int64_t global_count,
                          const Segments& segments) const {
   const auto count = static_cast<std::int64_t>(rows.size());
-  BARCODEMAE_CHECK(ids.size() == rows.size() && count <= global_count, "{} rows, {} ids of {}",
-                   count, ids.size(), global_count);
+  BARCODEMAE_CHECK(ids.size() == rows.size() && count <= global_count, "{} {} rows, {} ids of {}",
+                   count, name, ids.size(), global_count);
   const CrossEntropyHead head = this->head();
   const double mean = count == 0 ? 0.0 : 1.0 / static_cast<double>(global_count);
   const ops::Loss loss = ops::token_cross_entropy(
       context, head, x, context.upload(rows), context.upload(targets(ids), head.groups), mean,
       weight, segments, context.dropout(config_.dropout, dropout_sites::kHead));
-  return {weight, loss};
+  return {name, weight, loss, count};
 }
 
 CrossEntropyHead KmerHead::head() const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "nn/config.h"
@@ -12,10 +13,12 @@
 
 namespace barcodemae {
 
-/// One term of the loss, on the device; the trainer downloads all of them once a step.
+/// One named term of the loss, on the device; the trainer downloads all of them once a step.
 struct LossTerm {
-  double weight = 1;  ///< in the total loss
-  ops::Loss loss;     ///< {mean over the global batch (this part's share), hits}
+  std::string name;        ///< "masked", "visible", "next"
+  double weight = 1;       ///< in the total loss
+  ops::Loss loss;          ///< {mean over the global batch (this part's share), hits}
+  std::int64_t count = 0;  ///< tokens scored in this micro-batch
 };
 
 /// Predicts k-mers from hidden states: dropout, then one linear layer (HeadKind).
@@ -29,9 +32,9 @@ class KmerHead {
 
   /// The term "row rows[i] of x is token ids[i]", divided by `global_count`. x [T, head width];
   /// `segments` of x; their positions name the sites.
-  LossTerm score(Context& context, double weight, Tensor x, const std::vector<std::int32_t>& rows,
-                 const std::vector<std::int32_t>& ids, std::int64_t global_count,
-                 const Segments& segments) const;
+  LossTerm score(Context& context, const std::string& name, double weight, Tensor x,
+                 const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& ids,
+                 std::int64_t global_count, const Segments& segments) const;
 
   /// What soft targets take on the device, beside the parameters.
   std::size_t table_bytes() const;

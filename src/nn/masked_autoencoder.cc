@@ -109,7 +109,7 @@ std::vector<LossTerm> MaskedAutoencoder::predict(Context& context, Tensor hidden
     const RowSubset masked = subset_of(context, batch, plan.masked_rows);
     const Tensor decoded = decode(context, hidden, plan, segments, &masked);
     const LossTerm term =
-        head_.score(context, 1, decoded, first_rows(masked.segments.rows()),
+        head_.score(context, "masked", 1, decoded, first_rows(masked.segments.rows()),
                     take(batch.ids, plan.masked_rows), counts.masked, masked.segments);
     context.discard(decoded);
     return {term};

@@ -68,12 +68,13 @@ Tensor Objective::encode_seen(Context& context, const PackedBatch& batch, const 
 std::vector<LossTerm> Objective::score_masked_and_visible(
     Context& context, Tensor x, const PackedBatch& batch, const MaskingPlan& plan,
     const GlobalCounts& counts, const LossWeights& weights, const Segments& segments) const {
-  const auto score = [&](double weight, const std::vector<std::int32_t>& rows, std::int64_t count) {
-    return head()->score(context, weight, x, rows, take(batch.ids, rows), count, segments);
+  const auto score = [&](const char* name, double weight, const std::vector<std::int32_t>& rows,
+                         std::int64_t count) {
+    return head()->score(context, name, weight, x, rows, take(batch.ids, rows), count, segments);
   };
-  std::vector<LossTerm> terms{score(weights.masked, plan.masked_rows, counts.masked)};
+  std::vector<LossTerm> terms{score("masked", weights.masked, plan.masked_rows, counts.masked)};
   if (weights.masked < 1) {
-    terms.push_back(score(1 - weights.masked, plan.visible_rows, counts.visible));
+    terms.push_back(score("visible", 1 - weights.masked, plan.visible_rows, counts.visible));
   }
   return terms;
 }
