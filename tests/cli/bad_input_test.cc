@@ -36,6 +36,15 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
       << outcome.err;
 }
 
+/// expect_refused() of calls that all begin with these arguments: (options, named).
+auto refusals_of(const std::vector<std::string>& call) {
+  return [call](const std::vector<std::string>& options, const std::string& named) {
+    std::vector<std::string> all = call;
+    all.insert(all.end(), options.begin(), options.end());
+    expect_refused(all, named);
+  };
+}
+
 /// A well-formed table of a few barcodes.
 std::string small_table(int records) {
   std::string text = kHeader;
@@ -159,11 +168,7 @@ TEST(BadOption, IsNamed) {
 TEST(BadOption, OfPrepareIsNamed) {
   const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(30));
-  const auto prepare = [&](const std::vector<std::string>& options, const std::string& named) {
-    std::vector<std::string> all = {"prepare", data, "--out", folder / "x.csv"};
-    all.insert(all.end(), options.begin(), options.end());
-    expect_refused(all, named);
-  };
+  const auto prepare = refusals_of({"prepare", data, "--out", folder / "x.csv"});
   prepare({"--splits", "old"}, "--splits");
   prepare({"--duplicates", "last"}, "--duplicates");
   prepare({"--min-length", "0"}, "--min-length");
@@ -211,7 +216,7 @@ TEST(BadQuestion, OfASingleClassIsNone) {
   const std::string data = folder.write("one.csv", rows);
   expect_refused(
       {"evaluate", "knn", kModel, data, "--no-cache", "--keys", "train", "--queries", "pretrain"},
-      "genus");
+      "keys train: all have the same genus, Aus");
   expect_refused({"evaluate", "clustering", kModel, data, "--no-cache", "--splits", "train",
                   "--rank", "genus"},
                  "all 10 labelled records have the same genus");
@@ -221,11 +226,7 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   const TemporaryFolder folder;
   const std::string data = folder / "data.csv";
   ASSERT_EQ(run_barcodemae({"simulate", "--records", "300", "--out", data}).exit_code, 0);
-  const auto evaluate = [&](const std::vector<std::string>& options, const std::string& named) {
-    std::vector<std::string> all = {"evaluate", "knn", kModel, data, "--no-cache"};
-    all.insert(all.end(), options.begin(), options.end());
-    expect_refused(all, named);
-  };
+  const auto evaluate = refusals_of({"evaluate", "knn", kModel, data, "--no-cache"});
   evaluate({"--keys", "train+tset"}, "--keys tset");
   evaluate({"--queries", "nothing"}, "Splits of the file: ");
   evaluate({"--keys", "train", "--queries", "val,train"}, "train is in both");
@@ -244,11 +245,7 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   evaluate({"--inference-mask", "shuffle", "--mask-rate", "0.5"}, "--inference-mask");
   evaluate({"--mask-rate", "0.5"}, "--inference-mask");
   evaluate({"--per-class", "/no/such/folder/x.csv"}, "Create the folder first");
-  const auto linear = [&](const std::vector<std::string>& options, const std::string& named) {
-    std::vector<std::string> all = {"evaluate", "linear", kModel, data, "--no-cache"};
-    all.insert(all.end(), options.begin(), options.end());
-    expect_refused(all, named);
-  };
+  const auto linear = refusals_of({"evaluate", "linear", kModel, data, "--no-cache"});
   linear({"--train", "tset"}, "--train tset");
   linear({"--test", "val"}, "--val val --test val");
   linear({"--test", "train"}, "what is trained on is no test");
@@ -259,19 +256,11 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
   linear({"--train-npy", "a.npy", "a.tsv"}, "--train-npy");
   linear({"--no-baselines", "--baseline-kmer", "4"}, "--baseline-kmer: there are no baselines");
   expect_refused({"evaluate", "linear"}, "evaluate linear needs MODEL and DATA");
-  const auto clustering = [&](const std::vector<std::string>& options, const std::string& named) {
-    std::vector<std::string> all = {"evaluate", "clustering", kModel, data, "--no-cache"};
-    all.insert(all.end(), options.begin(), options.end());
-    expect_refused(all, named);
-  };
+  const auto clustering = refusals_of({"evaluate", "clustering", kModel, data, "--no-cache"});
   clustering({"--splits", "tset"}, "tset");
   clustering({"--clusters", "100000"}, "Ask for fewer clusters");
-  const auto finetune = [&](const std::vector<std::string>& options, const std::string& named) {
-    std::vector<std::string> all = {"evaluate", "finetune", kModel,
-                                    data,       "--out",    folder / "tuned"};
-    all.insert(all.end(), options.begin(), options.end());
-    expect_refused(all, named);
-  };
+  const auto finetune =
+      refusals_of({"evaluate", "finetune", kModel, data, "--out", folder / "tuned"});
   finetune({"--val", "tset"}, "--val tset");
   finetune({"--test", "train"}, "what is trained on is no test");
   finetune({"--test", "test_unseen"}, "not one has a species that occurs among");
@@ -291,12 +280,8 @@ TEST(BadQuestion, IsRefusedBeforeTheWork) {
 TEST(BadWhitening, IsNamed) {
   const TemporaryFolder folder;
   const std::string data = folder.write("data.csv", small_table(40));
-  const auto whiten = [&](const std::vector<std::string>& options, const std::string& named) {
-    std::vector<std::string> all = {"whiten",         kModel,     data,      "--out",
-                                    folder / "white", "--splits", "pretrain"};
-    all.insert(all.end(), options.begin(), options.end());
-    expect_refused(all, named);
-  };
+  const auto whiten =
+      refusals_of({"whiten", kModel, data, "--out", folder / "white", "--splits", "pretrain"});
   whiten({"--components", "8", "--records", "8"}, "8 records of split pretrain: 9 records are");
   whiten({"--components", "0"}, "--components");
   whiten({"--components", "8000"}, "--components 8000: vectors pooled by mean have");

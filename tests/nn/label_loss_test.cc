@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -35,6 +36,12 @@ class Buffer {
   View view;
 };
 
+/// What a kernel asked for, forward or backward.
+Buffer scratch_of(Backend& backend, const KernelMemory& memory) {
+  const std::size_t bytes = std::max(memory.forward_scratch, memory.backward_scratch);
+  return {backend, 1, static_cast<std::int64_t>(bytes / sizeof(float) + 1), DType::kFloat32};
+}
+
 struct Computed {
   std::vector<float> loss, gradient;  ///< {mean over the anchors, hits}; [vectors, width]
 };
@@ -53,10 +60,7 @@ Computed label_loss(Backend& backend, const std::vector<float>& values,
   backend.upload(of.view, labels.data());
   if (!groups.empty()) backend.upload(group.view, groups.data());
   const View grouped = groups.empty() ? View{} : group.view;
-  const KernelMemory memory = backend.label_loss_memory(x.view);
-  const auto bytes = static_cast<std::int64_t>(
-      std::max(memory.forward_scratch, memory.backward_scratch) / sizeof(float) + 1);
-  const Buffer scratch(backend, 1, bytes, DType::kFloat32);
+  const Buffer scratch = scratch_of(backend, backend.label_loss_memory(x.view));
   const Bytes room{scratch.view.data, scratch.view.bytes()};
   const double scale = 1.0 / anchors;
   backend.label_loss_forward(loss.view, x.view, of.view, grouped, scale, options, room);
@@ -182,12 +186,7 @@ TEST_P(LabelLosses, PairsAreALogisticRegressionOnAHiddenLayer) {
   const std::vector<std::int32_t> pairs{0, 1, 1, 0, 1, 0, 1, 0, 1};  // two vectors, and: alike?
   const Buffer asked(*backend, 3, 3, DType::kInt32);
   backend->upload(asked.view, pairs.data());
-  const KernelMemory memory = backend->pair_loss_memory(classifier, 3);
-  const Buffer scratch(
-      *backend, 1,
-      static_cast<std::int64_t>(
-          std::max(memory.forward_scratch, memory.backward_scratch) / sizeof(float) + 1),
-      DType::kFloat32);
+  const Buffer scratch = scratch_of(*backend, backend->pair_loss_memory(classifier, 3));
   backend->pair_loss_forward(loss->view, x->view, asked.view, 1.0 / 3, classifier,
                              {scratch.view.data, scratch.view.bytes()});
   float found[2];
