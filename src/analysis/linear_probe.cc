@@ -300,6 +300,27 @@ std::vector<std::int32_t> LinearProbe::predict(const RowSource& vectors) const {
   return labels;
 }
 
+LinearProbe::Unscaled LinearProbe::unscaled() const {
+  // w · (x − m) s + b = (w s) · x + b − (w s) · m
+  const std::size_t features = scale_.size(), classes = classes_.size();
+  Unscaled raw;
+  raw.weights.rows = static_cast<std::int64_t>(classes);
+  raw.weights.cols = static_cast<std::int64_t>(features);
+  raw.weights.values.reserve(classes * features);
+  raw.bias.reserve(classes);
+  for (std::size_t c = 0; c < classes; ++c) {
+    const float* scaled = weights_.data() + c * (features + 1);
+    double bias = scaled[features];
+    for (std::size_t f = 0; f < features; ++f) {
+      const float weight = scaled[f] * scale_[f].factor;
+      bias -= double{weight} * scale_[f].mean;
+      raw.weights.values.push_back(weight);
+    }
+    raw.bias.push_back(static_cast<float>(bias));
+  }
+  return raw;
+}
+
 double LinearProbe::accuracy(const LabelledRows& rows) const {
   std::int64_t right = 0, all = 0;
   const std::vector<std::int32_t> predicted = predict(rows.vectors);

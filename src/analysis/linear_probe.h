@@ -71,9 +71,19 @@ class LinearProbe {
   const std::vector<std::int32_t>& classes() const { return classes_; }  ///< ascending
   /// [classes, features + 1]; the last column is the bias. Of scaled features.
   std::span<const float> weights() const { return weights_; }
+  /// The same classifier of features as they come: weights [classes, features], bias [classes].
+  struct Unscaled {
+    Matrix weights;
+    std::vector<float> bias;
+  };
+  Unscaled unscaled() const;
   const std::vector<ProbeEpoch>& epochs() const { return epochs_; }
   /// 1 = the first.
   int best_epoch() const { return best_epoch_; }
+  /// Of the epoch whose weights were kept.
+  double validation_accuracy() const {
+    return epochs_[static_cast<std::size_t>(best_epoch_ - 1)].validation_accuracy;
+  }
 
  private:
   struct Scale {

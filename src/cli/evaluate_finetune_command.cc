@@ -80,6 +80,8 @@ void add_options(CLI::App& command, FinetuneCommandOptions& options) {
       ->capture_default_str();
   command.add_flag("--from-scratch", finetune.from_scratch,
                    "Random weights in place of the model's: what pretraining is worth");
+  command.add_flag("--random-head", finetune.random_head,
+                   "Begin with a random head; default: with that of a linear probe");
   whole(
       command.add_option("--epochs", finetune.epochs, "Passes over the training records, at most"),
       1, 10000)
@@ -103,10 +105,6 @@ void add_options(CLI::App& command, FinetuneCommandOptions& options) {
                             "The encoder's learning rate, as a share of --lr; 0: it stays frozen"),
          0, 1000)
       ->capture_default_str();
-  whole(command.add_option("--frozen-epochs", finetune.frozen_epochs,
-                           "First epochs, in which the head learns alone"),
-        0, 10000)
-      ->capture_default_str();
   within(command.add_option("--warmup", finetune.warmup,
                             "Share of all steps in which the learning rate rises"),
          0, 1)
@@ -121,6 +119,7 @@ void add_options(CLI::App& command, FinetuneCommandOptions& options) {
                             "Minutes between checkpoints"),
          0, 1e6)
       ->capture_default_str();
+  add_cache_option(command, options);
   add_per_class_option(command, options);
   add_per_record_option(command, options, "record of --test: its label and the answer");
   add_result_options(command, options);
@@ -131,6 +130,7 @@ void add_options(CLI::App& command, FinetuneCommandOptions& options) {
 void add_evaluate_finetune_command(CLI::App& evaluate, Communicator& communicator) {
   auto options = std::make_shared<FinetuneCommandOptions>();
   options->rank = "species";
+  options->features.pooling = "mean";
   CLI::App* command =
       evaluate.add_subcommand("finetune", "The whole encoder and a linear head, trained on labels");
   add_options(*command, *options);

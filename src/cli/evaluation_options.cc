@@ -95,11 +95,15 @@ void add_model_and_data(CLI::App& command, EvaluationOptions& options) {
   command.add_option("DATA", options.data, "Barcodes with a split column (CSV or TSV)");
 }
 
+void add_cache_option(CLI::App& command, EvaluationOptions& options) {
+  command.add_flag("--no-cache", options.no_cache,
+                   "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
+}
+
 void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
   command.add_flag("--no-baselines", options.no_baselines, "Only the model's rows");
   add_pooling_option(command, options.features.pooling);
-  command.add_flag("--no-cache", options.no_cache,
-                   "Neither read nor write embeddings in $BARCODEMAE_CACHE (~/.cache/barcodemae)");
+  add_cache_option(command, options);
   add_result_options(command, options);
 }
 

@@ -66,6 +66,8 @@ void add_model_and_data(CLI::App& command, EvaluationOptions& options);
 /// Throws UserError when an option is given that says how barcodes become vectors, where vectors
 /// are given.
 void refuse_reading_options(const CLI::App& command);
+/// --no-cache.
+void add_cache_option(CLI::App& command, EvaluationOptions& options);
 /// --per-class.
 void add_per_class_option(CLI::App& command, EvaluationOptions& options);
 /// --per-record; `what`: is written of each, "query: its label and …".

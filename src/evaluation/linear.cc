@@ -49,27 +49,36 @@ LinearResult begun(const LinearOptions& options, const Sides& labels,
 
 }  // namespace
 
-LinearRow probed_row(const std::string& name, const LinearProbeOptions& options,
-                     std::span<const double> learning_rates, const LabelledRows& train,
-                     const LabelledRows& val, const LabelledRows& test, std::int32_t classes) {
-  const auto start = std::chrono::steady_clock::now();
-  LinearRow row;
-  row.name = name;
+ChosenProbe choose_probe(const std::string& name, const LinearProbeOptions& options,
+                         std::span<const double> learning_rates, const LabelledRows& train,
+                         const LabelledRows& val) {
+  ChosenProbe best;
   for (const double learning_rate : learning_rates) {
     LinearProbeOptions probe_options = options;
     probe_options.learning_rate = learning_rate;
     std::string title = "linear probe: " + name;
     if (learning_rates.size() > 1) title += fmt::format(", lr {}", learning_rate);
-    const LinearProbe probe = LinearProbe::train(train, val, probe_options, title);
-    const double accuracy =
-        probe.epochs()[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
-    if (row.best_epoch > 0 && accuracy <= row.validation_accuracy) continue;
-    row.learning_rate = learning_rate;
-    row.validation_accuracy = accuracy;
-    row.best_epoch = probe.best_epoch();
-    row.epochs = probe.epochs();
-    row.answers = probe.predict(test.vectors);
+    LinearProbe probe = LinearProbe::train(train, val, probe_options, title);
+    if (best.learning_rate > 0 && probe.validation_accuracy() <= best.probe.validation_accuracy()) {
+      continue;
+    }
+    best = {std::move(probe), learning_rate};
   }
+  return best;
+}
+
+LinearRow probed_row(const std::string& name, const LinearProbeOptions& options,
+                     std::span<const double> learning_rates, const LabelledRows& train,
+                     const LabelledRows& val, const LabelledRows& test, std::int32_t classes) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto [probe, learning_rate] = choose_probe(name, options, learning_rates, train, val);
+  LinearRow row;
+  row.name = name;
+  row.learning_rate = learning_rate;
+  row.validation_accuracy = probe.validation_accuracy();
+  row.best_epoch = probe.best_epoch();
+  row.epochs = probe.epochs();
+  row.answers = probe.predict(test.vectors);
   row.seconds = seconds_since(start);
   row.scores = score_predictions(test.labels, row.answers, known_labels(train.labels, classes));
   return row;

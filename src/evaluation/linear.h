@@ -52,8 +52,17 @@ struct LinearRow {
   std::vector<std::int32_t> answers;  ///< of each record of `test`
 };
 
-/// Trains at every learning rate, and scores the one that is best on `val` (of equal ones the
-/// first) on `test`. `classes`: how many labels there are.
+/// Of the probes of some learning rates the best on `val`, of equal ones the first.
+struct ChosenProbe {
+  LinearProbe probe;
+  double learning_rate = 0;
+};
+ChosenProbe choose_probe(const std::string& name, const LinearProbeOptions& options,
+                         std::span<const double> learning_rates, const LabelledRows& train,
+                         const LabelledRows& val);
+
+/// Trains at every learning rate, and scores the one that is best on `val` on `test`. `classes`:
+/// how many labels there are.
 LinearRow probed_row(const std::string& name, const LinearProbeOptions& options,
                      std::span<const double> learning_rates, const LabelledRows& train,
                      const LabelledRows& val, const LabelledRows& test, std::int32_t classes);

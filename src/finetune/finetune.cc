@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -17,28 +18,12 @@
 #include "evaluation/class_table.h"
 #include "evaluation/questions.h"
 #include "finetune/finetune_task.h"
+#include "finetune/probed_head.h"
 #include "formats/classifier_files.h"
 #include "train/checkpoint.h"
 
 namespace barcodemae {
 namespace {
-
-/// Throws UserError when the encoder is to wait for what never comes.
-void check_frozen_epochs(const FinetuneOptions& options) {
-  if (options.frozen_epochs == 0) return;
-  if (options.encoder_lr_factor == 0) {
-    throw UserError(
-        "--frozen-epochs {}: with --encoder-lr-factor 0 the encoder is frozen throughout\n"
-        "Leave one of them out.",
-        options.frozen_epochs);
-  }
-  if (options.frozen_epochs >= options.epochs) {
-    throw UserError(
-        "--frozen-epochs {}: of {} epochs none is left for the encoder to learn\n"
-        "Give fewer, or --encoder-lr-factor 0 for a head on a frozen encoder.",
-        options.frozen_epochs, options.epochs);
-  }
-}
 
 /// Throws UserError for sides that cannot be used.
 FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data,
@@ -78,18 +63,10 @@ FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data
   return sides;
 }
 
-/// As the encoder is used from now on.
-ModelDescription finetuned(const EvaluationData& evaluation) {
-  ModelDescription description = evaluation.description();
-  description.config.pooling = Pooling::kMean;
-  description.readout = nullptr;
-  description.training.clear();
-  return description;
-}
-
 struct Job {
   const FinetuneOptions& options;
   const FinetuneSides& sides;
+  const EvaluationData& evaluation;
   const Dataset& data;
   const ModelDescription& description;
   Backend& backend;
@@ -125,8 +102,12 @@ bool train(RunRecord& run, const RunDirectory* directory, const std::filesystem:
       "{:g}",
       options.epochs, format_count(run.validate_every), options.batch, options.lr,
       options.lr * options.encoder_lr_factor);
-  FinetuneTask task(run, directory, model, job.data, job.sides, options, learner, job.description,
-                    job.communicator);
+  std::function<ClassifierHead()> first_head;
+  if (options.begins_with_probe()) {
+    first_head = [&] { return probed_head(job.evaluation, job.sides, options, job.communicator); };
+  }
+  FinetuneTask task(run, directory, model, job.data, job.sides, options, first_head, learner,
+                    job.description, job.communicator);
   ScheduleConfig schedule;
   schedule.kind = ScheduleKind::kCosine;
   schedule.peak = options.lr;
@@ -135,7 +116,6 @@ bool train(RunRecord& run, const RunDirectory* directory, const std::filesystem:
                   {.batch = options.batch,
                    .schedule = schedule,
                    .checkpoint_minutes = options.checkpoint_minutes,
-                   .validate_first = false,
                    .fingerprint = fingerprint},
                   learner, task, job.communicator);
   if (!trainer.run(stop)) {
@@ -250,7 +230,7 @@ nlohmann::ordered_json to_json(const FinetuneOptions& options, const std::string
   json["batch"] = options.batch;
   json["lr"] = options.lr;
   json["encoder-lr-factor"] = options.encoder_lr_factor;
-  json["frozen-epochs"] = options.frozen_epochs;
+  json["random-head"] = !options.begins_with_probe();
   json["warmup"] = options.warmup;
   json["weight-decay"] = options.weight_decay;
   json["clip"] = options.clip;
@@ -274,7 +254,6 @@ std::optional<FinetuneResult> finetune(const std::filesystem::path& model,
                                        const std::filesystem::path& out,
                                        const FinetuneOptions& options, Backend& backend,
                                        const StopRequest& stop, Communicator& communicator) {
-  check_frozen_epochs(options);
   RunRecord run;
   run.version = BARCODEMAE_VERSION;
   run.options = to_json(options, model_fingerprint(model));
@@ -288,7 +267,9 @@ std::optional<FinetuneResult> finetune(const std::filesystem::path& model,
     run.profile_fingerprint = begun->profile_fingerprint;
     check_same_run(*begun, run, out, compared_finetune_options());
   }
-  EvaluationData evaluation(model, data_file, options.features, communicator);
+  FeatureOptions features = options.features;
+  features.pooling = "mean";
+  EvaluationData evaluation(model, data_file, features, communicator);
   const Dataset& data = evaluation.data();
   run.data_fingerprint = data.fingerprint();
   run.profile_fingerprint = coder_fingerprint(evaluation.description().coder);
@@ -305,8 +286,9 @@ std::optional<FinetuneResult> finetune(const std::filesystem::path& model,
     throw UserError("--batch {} is less than the {} processes of this job\nStart fewer of them.",
                     options.batch, communicator.size());
   }
-  const ModelDescription description = finetuned(evaluation);
-  const Job job{options, sides, data, description, backend, communicator};
+  ModelDescription description = evaluation.description();
+  description.training.clear();  // of the model that it was
+  const Job job{options, sides, evaluation, data, description, backend, communicator};
   run.simd = begun ? begun->simd : to_string(machine().simd);
   run.total_steps = options.epochs * per_epoch;
   run.validate_every = run.log_every = per_epoch;

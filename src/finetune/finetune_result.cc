@@ -94,7 +94,7 @@ nlohmann::ordered_json FinetuneResult::to_json() const {
   json["val_label_not_trained_on"] = val_unknown;
   json["from_scratch"] = options.from_scratch;
   json["encoder_lr_factor"] = options.encoder_lr_factor;
-  json["frozen_epochs"] = options.frozen_epochs;
+  json["random_head"] = !options.begins_with_probe();
   json["batch"] = options.batch;
   json["most_epochs"] = options.epochs;
   json["patience"] = options.patience;
@@ -125,7 +125,8 @@ std::string FinetuneResult::to_text() const {
                   format_count(classes), format_count(test_count), options.test);
   text +=
       fmt::format("{} epochs, chosen on {} ({}), {} of which have a label that is not trained on\n",
-                  epochs.size(), format_count(val_count), options.val, format_count(val_unknown));
+                  epochs.empty() ? 0 : epochs.back().epoch, format_count(val_count), options.val,
+                  format_count(val_unknown));
   text += left_out_line(left_out, "records");
   text +=
       fmt::format("{} test records have a label that is not trained on; they count as wrong\n\n",

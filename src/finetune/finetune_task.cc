@@ -75,16 +75,16 @@ ClassifierHead head_of(const Parameters& parameters, const FinetuneSides& sides,
 FinetuneTask::FinetuneTask(const RunRecord& run, const RunDirectory* directory,
                            std::filesystem::path model, const Dataset& data,
                            const FinetuneSides& sides, const FinetuneOptions& options,
-                           Learner& learner, const ModelDescription& description,
-                           Communicator& communicator)
+                           std::function<ClassifierHead()> first_head, Learner& learner,
+                           const ModelDescription& description, Communicator& communicator)
     : run_(run),
       directory_(directory),
       model_(std::move(model)),
       data_(data),
       sides_(sides),
       options_(options),
+      first_head_(std::move(first_head)),
       learner_(learner),
-      classifier_(dynamic_cast<Classifier&>(learner.model())),
       description_(description),
       communicator_(communicator),
       source_(sides.train.records, options.batch, options.seed, communicator,
@@ -92,12 +92,20 @@ FinetuneTask::FinetuneTask(const RunRecord& run, const RunDirectory* directory,
                 return prepare(step, records);
               }),
       steps_per_epoch_(BatchSource::steps_per_epoch(sides.train.size(), options.batch)),
-      targets_(sides.classes_of(sides.val.labels)) {}
+      targets_(sides.classes_of(sides.val.labels)) {
+  dynamic_cast<Classifier&>(learner.model())
+      .set_encoder_rate(learner.parameters(), options.encoder_lr_factor);
+}
 
 void FinetuneTask::initialise() {
   learner_.initialise({});
   if (options_.from_scratch) return;
   load_encoder(model_, learner_.parameters());
+  if (first_head_) {
+    const ClassifierHead head = first_head_();
+    learner_.parameters().upload(Classifier::kWeight, head.weights.values);
+    learner_.parameters().upload(Classifier::kBias, head.bias);
+  }
   learner_.refresh();
 }
 
@@ -122,17 +130,6 @@ TrainingStep FinetuneTask::prepare(std::int64_t step, std::span<const std::int64
     result.pieces.push_back(std::move(piece));
   }
   return result;
-}
-
-void FinetuneTask::before_step(TrainingState& state) {
-  Parameters& parameters = learner_.parameters();
-  classifier_.set_encoder_rate(parameters,
-                               state.step < frozen_steps() ? 0 : options_.encoder_lr_factor);
-  if (frozen_steps() == 0 || state.step != frozen_steps()) return;
-  // AdamW corrects moments for how long they have been collected: it begins anew for all.
-  learner_.backend().zero(parameters.first_moments());
-  learner_.backend().zero(parameters.second_moments());
-  state.updates = 0;
 }
 
 std::optional<Validation> FinetuneTask::validate(const std::function<bool()>& stop) {
@@ -171,9 +168,7 @@ bool FinetuneTask::better(const BestValidation& now,
 
 bool FinetuneTask::enough(const TrainingState& state) const {
   if (options_.patience == 0 || !state.best || state.validated_step != state.step) return false;
-  // What the head reaches alone says nothing of what the encoder will add.
-  const std::int64_t since = std::max(state.best->step, frozen_steps());
-  return state.step - since >= options_.patience * steps_per_epoch_;
+  return state.step - state.best->step >= options_.patience * steps_per_epoch_;
 }
 
 void FinetuneTask::describe(const IntervalSums& sums, nlohmann::ordered_json& line) const {

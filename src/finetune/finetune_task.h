@@ -10,6 +10,7 @@
 #include "analysis/softmax_answers.h"
 #include "communication/communicator.h"
 #include "finetune/finetune_options.h"
+#include "finetune/finetune_sides.h"
 #include "formats/model_directory.h"
 #include "inference/embedder.h"
 #include "nn/classifier.h"
@@ -17,18 +18,6 @@
 #include "train/training_task.h"
 
 namespace barcodemae {
-
-/// Who is taught, and asked, what.
-struct FinetuneSides {
-  LabelledRecords train, val, test;
-  std::vector<std::string> classes;          ///< names of the labels of `train`, ascending
-  std::vector<std::int32_t> class_of_label;  ///< the data set's label → class, or −1
-  std::vector<std::int32_t> label_of_class;  ///< and back
-  std::int64_t val_unknown = 0;              ///< `val` records of no class
-
-  /// The classes of labels; −1: not trained on.
-  std::vector<std::int32_t> classes_of(const std::vector<std::int32_t>& labels) const;
-};
 
 /// What a model says of records: embedded by the mean over their tokens, then the head. Collective;
 /// the same in all processes, each of which embeds its share. nullopt when `stop`, which is
@@ -46,16 +35,17 @@ ClassifierHead head_of(const Parameters& parameters, const FinetuneSides& sides,
 /// Fine-tuning as the loop sees it. An epoch is ⌊N / batch⌋ steps and a validation.
 class FinetuneTask final : public TrainingTask {
  public:
-  /// `model`: the directory whose encoder is the beginning. `description`: of the encoder, pooled
-  /// by the mean. `learner` has a Classifier. `directory`: rank 0's, else null.
+  /// `first_head`: what the head begins as; asked once, collectively, unless a checkpoint is there;
+  /// null: random. `model`: the directory whose encoder is the beginning. `description`: of the
+  /// encoder, pooled by the mean. `learner` has a Classifier. `directory`: rank 0's, else null.
   FinetuneTask(const RunRecord& run, const RunDirectory* directory, std::filesystem::path model,
                const Dataset& data, const FinetuneSides& sides, const FinetuneOptions& options,
-               Learner& learner, const ModelDescription& description, Communicator& communicator);
+               std::function<ClassifierHead()> first_head, Learner& learner,
+               const ModelDescription& description, Communicator& communicator);
 
   std::string title() const override { return "fine-tuning"; }
   void initialise() override;
   TrainingStep take(std::int64_t step, bool last) override { return source_.take(step, last); }
-  void before_step(TrainingState& state) override;
   std::optional<Validation> validate(const std::function<bool()>& stop) override;
   /// `val` may be small, and soon all right: of equally accurate epochs the one with less loss.
   bool better(const BestValidation& now,
@@ -68,8 +58,6 @@ class FinetuneTask final : public TrainingTask {
   void write_report() const override;
 
  private:
-  /// Steps in which the head learns alone, before the encoder joins.
-  std::int64_t frozen_steps() const { return options_.frozen_epochs * steps_per_epoch_; }
   TrainingStep prepare(std::int64_t step, std::span<const std::int64_t> records) const;
   void write(const std::filesystem::path& folder, const char* checkpoint,
              const TrainingState& state) const;
@@ -80,8 +68,8 @@ class FinetuneTask final : public TrainingTask {
   const Dataset& data_;
   const FinetuneSides& sides_;
   const FinetuneOptions& options_;
+  std::function<ClassifierHead()> first_head_;
   Learner& learner_;
-  Classifier& classifier_;
   const ModelDescription& description_;
   Communicator& communicator_;
   BatchSource source_;

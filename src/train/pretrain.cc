@@ -164,7 +164,6 @@ PretrainOutcome pretrain(const std::filesystem::path& data_file, const std::file
                   {.batch = options.batch,
                    .schedule = options.schedule,
                    .checkpoint_minutes = options.checkpoint_minutes,
-                   .validate_first = true,
                    .fingerprint = run_fingerprint(run)},
                   learner, task, communicator);
   if (!trainer.run(stop)) {

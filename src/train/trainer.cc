@@ -62,12 +62,10 @@ Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, LoopOption
       task_(task),
       communicator_(communicator),
       schedule_(options_.schedule, run.total_steps) {
-  task_.initialise();
   if (directory_ != nullptr) {
     checkpoints_.emplace(directory_->checkpoints(), options_.fingerprint);
   }
-  if (!options_.validate_first) state_.validated_step = 0;
-  load_checkpoint();
+  if (!load_checkpoint()) task_.initialise();
   if (directory_ != nullptr) {
     metrics_ = std::make_unique<MetricsLog>(directory_->metrics_file(), state_.metrics_bytes);
   }
@@ -77,12 +75,12 @@ Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, LoopOption
   seconds_waited_ = communicator_.seconds_waited();
 }
 
-void Trainer::load_checkpoint() {
+bool Trainer::load_checkpoint() {
   std::optional<TrainingState> saved;
   if (checkpoints_) saved = checkpoints_->load(learner_.parameters(), learner_.backend());
   const std::string text =
       text_from_root(communicator_, saved ? to_json(*saved).dump() : std::string());
-  if (text.empty()) return;
+  if (text.empty()) return false;
   state_ = training_state_from_json(nlohmann::json::parse(text), "the first process's checkpoint");
   const Parameters& parameters = learner_.parameters();
   for (const View& buffer :
@@ -91,6 +89,7 @@ void Trainer::load_checkpoint() {
   }
   learner_.refresh();
   log_info("Resuming at step {} of {}", state_.step, run_.total_steps);
+  return true;
 }
 
 double Trainer::seconds() const { return state_.seconds + seconds_since(sitting_began_); }
@@ -129,7 +128,6 @@ bool Trainer::run(const StopRequest& stop) {
 }
 
 void Trainer::take_step() {
-  task_.before_step(state_);
   const std::int64_t number = state_.step;
   const Schedule::Point point = schedule_.at(number);
   const TrainingStep content = task_.take(number, number + 1 == run_.total_steps);

@@ -38,8 +38,7 @@ struct LoopOptions {
   std::int64_t batch = 64;  ///< barcodes a step
   ScheduleConfig schedule;
   double checkpoint_minutes = 5;
-  bool validate_first = true;  ///< before the first step, too
-  std::string fingerprint;     ///< run_fingerprint(): which checkpoints are this run's
+  std::string fingerprint;  ///< run_fingerprint(): which checkpoints are this run's
 };
 
 class Trainer {
@@ -61,7 +60,8 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void load_checkpoint();
+  /// False: there is none.
+  bool load_checkpoint();
   bool validation_due() const;
   bool validate(const StopRequest& stop);
   void take_step();

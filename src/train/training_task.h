@@ -30,12 +30,10 @@ class TrainingTask {
 
   /// Names the work in the progress line: "pretraining".
   virtual std::string title() const = 0;
-  /// First weights; moments 0.
+  /// First weights; moments 0. Of a training that has no checkpoint yet. Collective.
   virtual void initialise() = 0;
   /// The content of `step`; preparation of the next one begins unless `last`. Collective.
   virtual TrainingStep take(std::int64_t step, bool last) = 0;
-  /// Before each step, also the first after a resumption.
-  virtual void before_step(TrainingState&) {}
   /// The same in all processes. nullopt when `stop`, which is collective too, said so in between.
   virtual std::optional<Validation> validate(const std::function<bool()>& stop) = 0;
   /// Whether a validation presents a better model than the best before it. Never one whose loss is

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
+#include <span>
 
 #include "base/random.h"
 #include "base/threads.h"
@@ -172,6 +174,33 @@ TEST(LinearProbe, KeepsTheBestEpochAndStopsWhenNoneIsBetter) {
   const double best = epochs[static_cast<std::size_t>(probe.best_epoch() - 1)].validation_accuracy;
   for (const ProbeEpoch& epoch : epochs) EXPECT_LE(epoch.validation_accuracy, best);
   EXPECT_EQ(probe.accuracy(validation.rows()), best);
+}
+
+TEST(LinearProbe, UnscaledIsTheSameClassifierOfFeaturesAsTheyCome) {
+  Problem problem = gaussians(400, 5, 6, 6);
+  for (std::int64_t row = 0; row < problem.vectors.rows; ++row) {
+    float* values = problem.vectors.values.data() + row * 5;
+    values[1] = 0.01f * values[1] + 3;
+    values[4] = 7;  // says nothing
+  }
+  Options options;
+  options.learning_rate = 1e-2;
+  const LinearProbe probe = LinearProbe::train(problem.rows(), problem.rows(), options);
+  const auto [weights, bias] = probe.unscaled();
+  ASSERT_EQ(weights.values.size(), 6u * 5);
+  std::vector<std::int32_t> answers;
+  for (std::int64_t row = 0; row < problem.vectors.rows; ++row) {
+    std::vector<double> logits;
+    for (std::int64_t c = 0; c < weights.rows; ++c) {
+      const std::span<const float> terms = weights.row(c), x = problem.vectors.row(row);
+      logits.push_back(std::inner_product(terms.begin(), terms.end(), x.begin(),
+                                          double{bias[static_cast<std::size_t>(c)]}));
+    }
+    answers.push_back(
+        static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+  }
+  EXPECT_GT(probe.accuracy(problem.rows()), 0.5);
+  EXPECT_EQ(answers, probe.predict(RowSource::of(problem.vectors)));
 }
 
 TEST(LinearProbe, FewRowsMakeStepsEnough) {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "communication/single_process.h"
+#include "evaluation/linear.h"
 #include "formats/classifier_files.h"
 #include "formats/safetensors.h"
 #include "process_threads.h"
@@ -150,7 +151,7 @@ TEST_F(FinetuneTest, LearnsSpeciesAndCountsThoseItCannotKnow) {
   EXPECT_EQ(result->scores.unreachable, 4);
   EXPECT_EQ(result->scores.correct, 16) << "all that can be known";
   EXPECT_DOUBLE_EQ(result->validation_accuracy, 12.0 / 15) << "unknown species count as wrong";
-  EXPECT_LT(result->epochs.back().training_loss, result->epochs.front().training_loss);
+  EXPECT_LT(result->epochs.back().training_loss, result->epochs[1].training_loss);
   EXPECT_THAT(result->to_text(), HasSubstr("4 test records have a label that is not trained on"));
   EXPECT_THAT(result->class_table(), HasSubstr(",Aus b,8,8,1.0"));
   EXPECT_THAT(result->record_table(), HasSubstr(",Aus b,Aus b\n"));
@@ -166,13 +167,12 @@ TEST_F(FinetuneTest, LearnsSpeciesAndCountsThoseItCannotKnow) {
 }
 
 TEST_F(FinetuneTest, ResumedAnywhereWithOtherThreadsEndsBitForBitTheSame) {
-  options_.frozen_epochs = 2;  // five steps an epoch: the encoder joins at step 10
   options_.patience = 0;
   options_.epochs = 4;
   set_thread_count(1);
   const auto whole = tune("whole");
   ASSERT_TRUE(whole);
-  for (const std::int64_t stop : {0, 3, 5, 9, 10, 11, 15, 19}) {
+  for (const std::int64_t stop : {0, 3, 5, 9, 10, 15, 19}) {  // five steps an epoch
     set_thread_count(1 + static_cast<int>(stop % 3));
     EXPECT_FALSE(tune("parts", stop)) << stop;
   }
@@ -198,27 +198,31 @@ TEST_F(FinetuneTest, WhatWasWrittenAfterTheCheckpointIsForgotten) {
 }
 
 TEST_F(FinetuneTest, StopsWhenValHasNotImprovedAndKeepsTheBest) {
-  options_.lr = 1e-14;  // too little for any weight: the first epoch remains the best
+  options_.lr = 1e-14;  // too little for any weight: the beginning remains the best
   options_.patience = 2;
   const auto result = tune("run");
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->best_epoch, 1);
-  EXPECT_EQ(result->epochs.size(), 3u);
+  EXPECT_EQ(result->best_epoch, 0);
+  EXPECT_EQ(result->epochs.back().epoch, 2);
   options_.patience = 0;
-  EXPECT_EQ(tune("to the end")->epochs.size(), 6u);
-  EXPECT_EQ(tune("to the end")->best_epoch, 1);
+  EXPECT_EQ(tune("to the end")->epochs.back().epoch, 6);
+  EXPECT_EQ(tune("to the end")->best_epoch, 0);
 }
 
-TEST_F(FinetuneTest, DoesNotStopBeforeTheEncoderHasJoined) {
+TEST_F(FinetuneTest, BeginsWithTheHeadOfALinearProbeUnlessItIsToBeRandom) {
+  LinearOptions linear;
+  linear.features.pooling = "mean";
+  linear.baselines = false;
+  SingleProcess alone;
+  const LinearRow probe = evaluate_linear(model(), data(), linear, alone).rows.front();
   options_.lr = 1e-14;
-  options_.frozen_epochs = 4;
-  options_.patience = 1;
-  EXPECT_EQ(tune("run")->epochs.size(), 5u);
-  options_.frozen_epochs = options_.epochs;
-  EXPECT_THROW(tune("never"), UserError);
-  options_.frozen_epochs = 1;
-  options_.encoder_lr_factor = 0;
-  EXPECT_THROW(tune("nothing to wait for"), UserError);
+  options_.epochs = 1;
+  const auto result = tune("run");
+  EXPECT_EQ(result->epochs.front().epoch, 0);
+  EXPECT_EQ(result->epochs.front().validation_accuracy, 12.0 / 15) << "all that can be known";
+  EXPECT_EQ(result->answers, probe.answers);
+  options_.random_head = true;
+  EXPECT_LT(tune("random")->epochs.front().validation_accuracy, 12.0 / 15);
 }
 
 TEST_F(FinetuneTest, OfEquallyAccurateEpochsTheOneWithLessLossIsKept) {

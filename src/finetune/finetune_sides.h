@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "evaluation/frozen_features.h"
+
+namespace barcodemae {
+
+/// Who is taught, and asked, what.
+struct FinetuneSides {
+  LabelledRecords train, val, test;
+  std::vector<std::string> classes;          ///< names of the labels of `train`, ascending
+  std::vector<std::int32_t> class_of_label;  ///< the data set's label → class, or −1
+  std::vector<std::int32_t> label_of_class;  ///< and back
+  std::int64_t val_unknown = 0;              ///< `val` records of no class
+
+  /// The classes of labels; −1: not trained on.
+  std::vector<std::int32_t> classes_of(const std::vector<std::int32_t>& labels) const;
+};
+
+}  // namespace barcodemae
