@@ -300,25 +300,22 @@ std::vector<std::int32_t> LinearProbe::predict(const RowSource& vectors) const {
   return labels;
 }
 
-LinearProbe::Unscaled LinearProbe::unscaled() const {
+std::pair<Matrix, std::vector<float>> LinearProbe::unscaled() const {
   // w · (x − m) s + b = (w s) · x + b − (w s) · m
   const std::size_t features = scale_.size(), classes = classes_.size();
-  Unscaled raw;
-  raw.weights.rows = static_cast<std::int64_t>(classes);
-  raw.weights.cols = static_cast<std::int64_t>(features);
-  raw.weights.values.reserve(classes * features);
-  raw.bias.reserve(classes);
+  Matrix weights{static_cast<std::int64_t>(classes), static_cast<std::int64_t>(features), {}};
+  std::vector<float> biases;
   for (std::size_t c = 0; c < classes; ++c) {
     const float* scaled = weights_.data() + c * (features + 1);
     double bias = scaled[features];
     for (std::size_t f = 0; f < features; ++f) {
       const float weight = scaled[f] * scale_[f].factor;
       bias -= double{weight} * scale_[f].mean;
-      raw.weights.values.push_back(weight);
+      weights.values.push_back(weight);
     }
-    raw.bias.push_back(static_cast<float>(bias));
+    biases.push_back(static_cast<float>(bias));
   }
-  return raw;
+  return {std::move(weights), std::move(biases)};
 }
 
 double LinearProbe::accuracy(const LabelledRows& rows) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analysis/nearest.h"
@@ -72,11 +73,7 @@ class LinearProbe {
   /// [classes, features + 1]; the last column is the bias. Of scaled features.
   std::span<const float> weights() const { return weights_; }
   /// The same classifier of features as they come: weights [classes, features], bias [classes].
-  struct Unscaled {
-    Matrix weights;
-    std::vector<float> bias;
-  };
-  Unscaled unscaled() const;
+  std::pair<Matrix, std::vector<float>> unscaled() const;
   const std::vector<ProbeEpoch>& epochs() const { return epochs_; }
   /// 1 = the first.
   int best_epoch() const { return best_epoch_; }

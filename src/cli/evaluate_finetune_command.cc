@@ -145,7 +145,11 @@ void add_evaluate_finetune_command(CLI::App& evaluate, Communicator& communicato
       "a\n"
       "model directory with the best epoch's encoder, its head (classifier.safetensors,\n"
       "classes.json) and report.html.");
-  command->callback([options, &communicator] {
+  command->callback([options, command, &communicator] {
+    if (!options->finetune.begins_with_probe()) {
+      refuse_idle(*command, {"--no-cache"},
+                  "without a linear probe at the beginning no embeddings are kept");
+    }
     options->require_writable_results(communicator);
     const FinetuneResult result = run(*options, communicator);
     options->write_tables(communicator, result);

@@ -62,7 +62,12 @@ EvaluationData::EvaluationData(std::filesystem::path model, ModelDescription des
       communicator_(communicator),
       description_(std::move(description)),
       cache_(options.cache) {
-  if (!model_.empty()) pool_as(options.pooling, description_);
+  if (!model_.empty()) {
+    // What the model does anyway has one name in tables and caches.
+    const std::optional<Pooling> asked = parse_pooling(options.pooling);
+    if (asked == description_.config.pooling && !description_.readout) options_.pooling = "model";
+    pool_as(options_.pooling, description_);
+  }
   std::optional<MarkerProfile>& profile = description_.coder.profile;
   profile = profile_to_read_by(options.anchor, profile);
   data_ = Dataset::load(data, {.reader = {options.marker_code}});

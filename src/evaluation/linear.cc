@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "analysis/kmer_counts.h"
 #include "base/error.h"
@@ -52,6 +53,7 @@ LinearResult begun(const LinearOptions& options, const Sides& labels,
 ChosenProbe choose_probe(const std::string& name, const LinearProbeOptions& options,
                          std::span<const double> learning_rates, const LabelledRows& train,
                          const LabelledRows& val) {
+  BARCODEMAE_CHECK(!learning_rates.empty(), "no learning rate for the probe of {}", name);
   ChosenProbe best;
   for (const double learning_rate : learning_rates) {
     LinearProbeOptions probe_options = options;

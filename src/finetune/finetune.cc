@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
 
 #include "backend/backends.h"
@@ -18,50 +17,13 @@
 #include "evaluation/class_table.h"
 #include "evaluation/questions.h"
 #include "finetune/finetune_task.h"
-#include "finetune/probed_head.h"
+#include "finetune/head.h"
 #include "formats/classifier_files.h"
+#include "nn/classifier.h"
 #include "train/checkpoint.h"
 
 namespace barcodemae {
 namespace {
-
-/// Throws UserError for sides that cannot be used.
-FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data,
-                           const FinetuneOptions& options) {
-  const std::string train = "--train " + options.train, val = "--val " + options.val,
-                    test = "--test " + options.test;
-  const auto train_splits = evaluation.splits(options.train, "--train");
-  const auto val_splits = evaluation.splits(options.val, "--val");
-  const auto test_splits = evaluation.splits(options.test, "--test");
-  require_apart(train_splits, val_splits, train + " " + val,
-                "what is trained on says nothing about stopping");
-  require_apart(train_splits, test_splits, train + " " + test, "what is trained on is no test");
-  require_apart(val_splits, test_splits, val + " " + test, "what is chosen by is no test");
-  FinetuneSides sides{evaluation.labelled(train_splits, options.rank, "--train"),
-                      evaluation.labelled(val_splits, options.rank, "--val"),
-                      evaluation.labelled(test_splits, options.rank, "--test"),
-                      {},
-                      {},
-                      {}};
-  const std::vector<std::string> names = label_names(data, options.rank);
-  require_question({train, sides.train.labels}, {val, sides.val.labels}, options.rank, names);
-  require_question({train, sides.train.labels}, {test, sides.test.labels}, options.rank, names);
-  // By name: the order of the file's records does not matter.
-  std::map<std::string, std::int32_t> by_name;
-  for (const std::int32_t label : sides.train.labels) {
-    by_name.emplace(names[static_cast<std::size_t>(label)], label);
-  }
-  sides.class_of_label.assign(names.size(), -1);
-  for (const auto& [name, label] : by_name) {
-    sides.class_of_label[static_cast<std::size_t>(label)] =
-        static_cast<std::int32_t>(sides.classes.size());
-    sides.classes.push_back(name);
-    sides.label_of_class.push_back(label);
-  }
-  const std::vector<std::int32_t> val_classes = sides.classes_of(sides.val.labels);
-  sides.val_unknown = std::count(val_classes.begin(), val_classes.end(), -1);
-  return sides;
-}
 
 struct Job {
   const FinetuneOptions& options;
@@ -146,8 +108,6 @@ void score(FinetuneResult& result, const RunDirectory* directory, const Job& job
   const Encoder encoder(parameters, job.description.config);
   parameters.allocate(/*training=*/false);
   ClassifierHead head;
-  head.weights.rows = static_cast<std::int64_t>(job.sides.classes.size());
-  head.weights.cols = job.description.config.encoder.width;
   if (directory != nullptr) {
     load_encoder(directory->path(), parameters);
     head = read_classifier(directory->path(), job.description.config.encoder.width);
@@ -157,15 +117,12 @@ void score(FinetuneResult& result, const RunDirectory* directory, const Job& job
           (directory->path() / "classes.json").string());
     }
   }
-  const auto size = [](std::int64_t count) { return static_cast<std::size_t>(count); };
-  head.weights.values.resize(size(head.weights.rows * head.weights.cols));
-  head.bias.resize(size(head.weights.rows));
+  share_head(head, static_cast<std::int64_t>(job.sides.classes.size()),
+             job.description.config.encoder.width, job.communicator);
   const View values = parameters.values();
-  std::vector<float> weights(size(values.size()));
+  std::vector<float> weights(static_cast<std::size_t>(values.size()));
   job.backend.download(weights.data(), values);
-  for (std::vector<float>* part : {&weights, &head.weights.values, &head.bias}) {
-    job.communicator.broadcast(part->data(), part->size() * sizeof(float));
-  }
+  job.communicator.broadcast(weights.data(), weights.size() * sizeof(float));
   job.backend.upload(values, weights.data());
   const DType precision = job.options.features.precision;
   job.backend.refresh_weights(parameters, precision, /*backward=*/false);
@@ -230,7 +187,7 @@ nlohmann::ordered_json to_json(const FinetuneOptions& options, const std::string
   json["batch"] = options.batch;
   json["lr"] = options.lr;
   json["encoder-lr-factor"] = options.encoder_lr_factor;
-  json["random-head"] = !options.begins_with_probe();
+  json["random-head"] = options.random_head;
   json["warmup"] = options.warmup;
   json["weight-decay"] = options.weight_decay;
   json["clip"] = options.clip;
@@ -268,7 +225,7 @@ std::optional<FinetuneResult> finetune(const std::filesystem::path& model,
     check_same_run(*begun, run, out, compared_finetune_options());
   }
   FeatureOptions features = options.features;
-  features.pooling = "mean";
+  features.pooling = "mean";  // whatever a table of frozen features asks for
   EvaluationData evaluation(model, data_file, features, communicator);
   const Dataset& data = evaluation.data();
   run.data_fingerprint = data.fingerprint();

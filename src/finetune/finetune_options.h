@@ -13,7 +13,7 @@ namespace barcodemae {
 struct FinetuneOptions {
   std::string train = "train", val = "val", test = "test";
   Rank rank = Rank::kSpecies;
-  FeatureOptions features;    ///< precision, device, anchor, marker code
+  FeatureOptions features;    ///< all but the pooling, which is the mean
   bool from_scratch = false;  ///< the control: random weights in place of the model's
   bool random_head = false;   ///< in place of a linear probe's; from scratch it always is random
   int epochs = 20;            ///< at most

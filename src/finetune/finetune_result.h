@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -16,11 +17,12 @@
 
 namespace barcodemae {
 
-/// Of metrics.jsonl; not a number where it was not finite.
+/// Of metrics.jsonl; not a number where there is none, or it was not finite.
 struct FinetuneEpoch {
-  int epoch = 0;
-  double training_loss = 0, training_accuracy = 0;
-  double validation_loss = 0, validation_accuracy = 0;
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  int epoch = 0;  ///< 0: before the first step, without training's numbers
+  double training_loss = kNone, training_accuracy = kNone;
+  double validation_loss = kNone, validation_accuracy = kNone;
   bool best = false;  ///< so far
 };
 /// `steps_per_epoch`: of the run.
@@ -40,7 +42,7 @@ struct FinetuneResult {
   std::vector<StillRight> wrong;  ///< what wrong answers still get right
   double validation_accuracy = 0;
   int best_epoch = 0;
-  std::vector<FinetuneEpoch> epochs;  ///< those that were trained
+  std::vector<FinetuneEpoch> epochs;  ///< those that were validated
   double seconds = 0;                 ///< of training and validation, over all sittings
   std::vector<std::string> label_names;
   AskedRecords asked;                 ///< `test`

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "data/dataset.h"
 #include "evaluation/frozen_features.h"
+#include "finetune/finetune_options.h"
 
 namespace barcodemae {
 
@@ -20,5 +22,9 @@ struct FinetuneSides {
   /// The classes of labels; −1: not trained on.
   std::vector<std::int32_t> classes_of(const std::vector<std::int32_t>& labels) const;
 };
+
+/// Throws UserError for sides that cannot be used.
+FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data,
+                           const FinetuneOptions& options);
 
 }  // namespace barcodemae

@@ -14,6 +14,8 @@
 #include "communication/collectives.h"
 #include "data/packing.h"
 #include "finetune/finetune_result.h"
+#include "finetune/head.h"
+#include "nn/classifier.h"
 
 namespace barcodemae {
 namespace {
@@ -21,15 +23,6 @@ namespace {
 constexpr std::int64_t kAskedAtATime = 256;  // records between two looks at `stop`
 
 }  // namespace
-
-std::vector<std::int32_t> FinetuneSides::classes_of(const std::vector<std::int32_t>& labels) const {
-  std::vector<std::int32_t> found;
-  found.reserve(labels.size());
-  for (const std::int32_t label : labels) {
-    found.push_back(class_of_label[static_cast<std::size_t>(label)]);
-  }
-  return found;
-}
 
 std::optional<SoftmaxAnswers> ask(Embedder& embedder, const ClassifierHead& head,
                                   const Dataset& data, std::span<const std::int64_t> records,
@@ -62,14 +55,6 @@ std::optional<SoftmaxAnswers> ask(Embedder& embedder, const ClassifierHead& head
   if (progress) progress->finish();
   return SoftmaxAnswers{concatenate(communicator, std::span<const std::int32_t>(answers.classes)),
                         concatenate(communicator, std::span<const double>(answers.losses))};
-}
-
-ClassifierHead head_of(const Parameters& parameters, const FinetuneSides& sides, Rank rank) {
-  ClassifierHead head{rank, sides.classes, {}, parameters.download(Classifier::kBias)};
-  head.weights.values = parameters.download(Classifier::kWeight);
-  head.weights.rows = static_cast<std::int64_t>(sides.classes.size());
-  head.weights.cols = static_cast<std::int64_t>(head.weights.values.size()) / head.weights.rows;
-  return head;
 }
 
 FinetuneTask::FinetuneTask(const RunRecord& run, const RunDirectory* directory,
@@ -168,7 +153,11 @@ bool FinetuneTask::better(const BestValidation& now,
 
 bool FinetuneTask::enough(const TrainingState& state) const {
   if (options_.patience == 0 || !state.best || state.validated_step != state.step) return false;
-  return state.step - state.best->step >= options_.patience * steps_per_epoch_;
+  // While the learning rate rises, a good beginning is rarely surpassed.
+  const auto risen =
+      static_cast<std::int64_t>(std::ceil(options_.warmup * static_cast<double>(run_.total_steps)));
+  const std::int64_t since = std::max(state.best->step, risen);
+  return state.step - since >= options_.patience * steps_per_epoch_;
 }
 
 void FinetuneTask::describe(const IntervalSums& sums, nlohmann::ordered_json& line) const {

@@ -11,9 +11,9 @@
 #include "communication/communicator.h"
 #include "finetune/finetune_options.h"
 #include "finetune/finetune_sides.h"
+#include "formats/classifier_files.h"
 #include "formats/model_directory.h"
 #include "inference/embedder.h"
-#include "nn/classifier.h"
 #include "train/learner.h"
 #include "train/training_task.h"
 
@@ -28,9 +28,6 @@ std::optional<SoftmaxAnswers> ask(Embedder& embedder, const ClassifierHead& head
                                   std::span<const std::int32_t> targets,
                                   const std::function<bool()>& stop, const std::string& title,
                                   Communicator& communicator);
-
-/// The head's weights as they are now.
-ClassifierHead head_of(const Parameters& parameters, const FinetuneSides& sides, Rank rank);
 
 /// Fine-tuning as the loop sees it. An epoch is ⌊N / batch⌋ steps and a validation.
 class FinetuneTask final : public TrainingTask {

@@ -65,11 +65,11 @@ Trainer::Trainer(const RunRecord& run, const RunDirectory* directory, LoopOption
   if (directory_ != nullptr) {
     checkpoints_.emplace(directory_->checkpoints(), options_.fingerprint);
   }
+  sitting_began_ = checkpointed_ = Clock::now();
   if (!load_checkpoint()) task_.initialise();
   if (directory_ != nullptr) {
     metrics_ = std::make_unique<MetricsLog>(directory_->metrics_file(), state_.metrics_bytes);
   }
-  sitting_began_ = checkpointed_ = Clock::now();
   interval_began_ = seconds();
   seconds_in_sums_ = communicator_.seconds_in_sums();  // --minutes has timed some steps
   seconds_waited_ = communicator_.seconds_waited();

@@ -182,7 +182,7 @@ TEST(MainJob, FromSimulatedBarcodesToATable) {
   EXPECT_EQ(reference["momentum"], 0.95);
   const auto clusters = alone("clustering", {"--no-cache", "--components", "4", "--no-baselines"});
   EXPECT_EQ(clusters["rows"][0]["ami"], cells[0]["ami"]);
-  const auto tuned = alone("finetune", {"--epochs", "1", "--out", folder / "tuned"});
+  const auto tuned = alone("finetune", {"--no-cache", "--epochs", "1", "--out", folder / "tuned"});
   EXPECT_EQ(tuned["rows"][0]["accuracy"], cells[0]["finetuned_accuracy"]);
 
   // The encoder alone, rounded to bfloat16, in a folder of its own.

@@ -141,6 +141,7 @@ class FinetuneTest : public testing::Test {
 };
 
 TEST_F(FinetuneTest, LearnsSpeciesAndCountsThoseItCannotKnow) {
+  options_.random_head = true;  // a probe's knows them all
   const std::optional<FinetuneResult> result = tune("run");
   ASSERT_TRUE(result);
   EXPECT_EQ(result->classes, 3);
@@ -157,6 +158,7 @@ TEST_F(FinetuneTest, LearnsSpeciesAndCountsThoseItCannotKnow) {
   EXPECT_THAT(result->record_table(), HasSubstr(",Aus b,Aus b\n"));
   const auto json = result->to_json();
   EXPECT_EQ(json["rows"][0]["epochs"].size(), result->epochs.size());
+  EXPECT_TRUE(json["rows"][0]["epochs"][0]["loss"].is_null()) << "nothing was trained yet";
   EXPECT_EQ(json["rows"][0]["label_not_among_keys"], 4);
 
   const ClassifierHead head = read_classifier(folder_ / "run", 32);
@@ -195,15 +197,23 @@ TEST_F(FinetuneTest, WhatWasWrittenAfterTheCheckpointIsForgotten) {
   std::filesystem::rename(folder_ / "checkpoints", folder_ / "killed/checkpoints");
   ASSERT_TRUE(tune("killed"));
   expect_same_files("whole", "killed");
+  // Or before its first checkpoint.
+  EXPECT_FALSE(tune("early", 7));
+  std::filesystem::remove_all(folder_ / "early/checkpoints");
+  ASSERT_TRUE(tune("early"));
+  expect_same_files("whole", "early");
 }
 
 TEST_F(FinetuneTest, StopsWhenValHasNotImprovedAndKeepsTheBest) {
   options_.lr = 1e-14;  // too little for any weight: the beginning remains the best
   options_.patience = 2;
+  options_.warmup = 0;
   const auto result = tune("run");
   ASSERT_TRUE(result);
   EXPECT_EQ(result->best_epoch, 0);
   EXPECT_EQ(result->epochs.back().epoch, 2);
+  options_.warmup = 0.5;  // of six epochs; patience begins where the rate no longer rises
+  EXPECT_EQ(tune("warming up")->epochs.back().epoch, 5);
   options_.patience = 0;
   EXPECT_EQ(tune("to the end")->epochs.back().epoch, 6);
   EXPECT_EQ(tune("to the end")->best_epoch, 0);
@@ -221,6 +231,9 @@ TEST_F(FinetuneTest, BeginsWithTheHeadOfALinearProbeUnlessItIsToBeRandom) {
   EXPECT_EQ(result->epochs.front().epoch, 0);
   EXPECT_EQ(result->epochs.front().validation_accuracy, 12.0 / 15) << "all that can be known";
   EXPECT_EQ(result->answers, probe.answers);
+  options_.from_scratch = true;
+  EXPECT_LT(tune("scratch")->epochs.front().validation_accuracy, 12.0 / 15);
+  options_.from_scratch = false;
   options_.random_head = true;
   EXPECT_LT(tune("random")->epochs.front().validation_accuracy, 12.0 / 15);
 }
@@ -271,7 +284,7 @@ TEST_F(FinetuneTest, AFrozenEncoderIsTheModels) {
   options_.epochs = 2;
   ASSERT_TRUE(tune("run"));
   const SafetensorsFile before(model() / "model.safetensors");
-  const SafetensorsFile after(folder_ / "run/model.safetensors");
+  const SafetensorsFile after(folder_ / "run/last/model.safetensors");
   for (const auto& [name, entry] : before.entries()) {
     const auto a = before.bytes(name), b = after.bytes(name);
     EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end())) << name;
