@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "evaluation/class_table.h"
 #include "evaluation/questions.h"
 
 namespace barcodemae {
