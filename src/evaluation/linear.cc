@@ -50,6 +50,24 @@ LinearResult begun(const LinearOptions& options, const Sides& labels,
 
 }  // namespace
 
+TaughtSides taught_sides(const EvaluationData& evaluation, const std::string& train,
+                         const std::string& val, const std::string& test, Rank rank) {
+  const auto train_splits = evaluation.splits(train, "--train");
+  const auto val_splits = evaluation.splits(val, "--val");
+  const auto test_splits = evaluation.splits(test, "--test");
+  const std::string named_train = "--train " + train, named_val = "--val " + val,
+                    named_test = "--test " + test;
+  require_apart(train_splits, val_splits, named_train + " " + named_val,
+                "what is trained on says nothing about stopping");
+  require_apart(train_splits, test_splits, named_train + " " + named_test,
+                "what is trained on is no test");
+  require_apart(val_splits, test_splits, named_val + " " + named_test,
+                "what is chosen by is no test");
+  return {evaluation.labelled(train_splits, rank, "--train"),
+          evaluation.labelled(val_splits, rank, "--val"),
+          evaluation.labelled(test_splits, rank, "--test")};
+}
+
 ChosenProbe choose_probe(const std::string& name, const LinearProbeOptions& options,
                          std::span<const double> learning_rates, const LabelledRows& train,
                          const LabelledRows& val) {
@@ -103,22 +121,12 @@ LinearProbeOptions reference_protocol() {
 LinearResult evaluate_linear(const std::filesystem::path& model, const std::filesystem::path& data,
                              const LinearOptions& options, Communicator& communicator) {
   EvaluationData evaluation(model, data, options.features, communicator);
-  const auto train_splits = evaluation.splits(options.train, "--train");
-  const auto val_splits = evaluation.splits(options.val, "--val");
-  const auto test_splits = evaluation.splits(options.test, "--test");
-  const auto apart = [](const auto& one, const std::string& one_name, const auto& other,
-                        const std::string& other_name, std::string_view reason) {
-    require_apart(one, other, one_name + " " + other_name, reason);
-  };
+  const TaughtSides sides =
+      taught_sides(evaluation, options.train, options.val, options.test, options.rank);
+  const LabelledRecords &train_records = sides.train, &val_records = sides.val,
+                        &test_records = sides.test;
   const std::string train = "--train " + options.train, val = "--val " + options.val,
                     test = "--test " + options.test;
-  apart(train_splits, train, val_splits, val, "what is trained on says nothing about stopping");
-  apart(train_splits, train, test_splits, test, "what is trained on is no test");
-  apart(val_splits, val, test_splits, test, "what is chosen by is no test");
-  const LabelledRecords train_records = evaluation.labelled(train_splits, options.rank, "--train");
-  const LabelledRecords val_records = evaluation.labelled(val_splits, options.rank, "--val");
-  const LabelledRecords test_records = evaluation.labelled(test_splits, options.rank, "--test");
-
   const Sides labels{train_records.labels, val_records.labels, test_records.labels};
   LinearResult result = begun(options, labels, label_names(evaluation.data(), options.rank));
   result.train = options.train;

@@ -52,6 +52,15 @@ struct LinearRow {
   std::vector<std::int32_t> answers;  ///< of each record of `test`
 };
 
+/// Who is taught, chosen by and asked.
+struct TaughtSides {
+  LabelledRecords train, val, test;
+};
+/// The records of splits named by --train, --val and --test. Throws UserError when one is missing,
+/// is on two sides, or has no record with a label at the rank.
+TaughtSides taught_sides(const EvaluationData& evaluation, const std::string& train,
+                         const std::string& val, const std::string& test, Rank rank);
+
 /// Of the probes of some learning rates the best on `val`, of equal ones the first.
 struct ChosenProbe {
   LinearProbe probe;

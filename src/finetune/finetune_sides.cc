@@ -21,21 +21,10 @@ std::vector<std::int32_t> FinetuneSides::classes_of(const std::vector<std::int32
 
 FinetuneSides choose_sides(const EvaluationData& evaluation, const Dataset& data,
                            const FinetuneOptions& options) {
+  FinetuneSides sides{
+      taught_sides(evaluation, options.train, options.val, options.test, options.rank), {}, {}, {}};
   const std::string train = "--train " + options.train, val = "--val " + options.val,
                     test = "--test " + options.test;
-  const auto train_splits = evaluation.splits(options.train, "--train");
-  const auto val_splits = evaluation.splits(options.val, "--val");
-  const auto test_splits = evaluation.splits(options.test, "--test");
-  require_apart(train_splits, val_splits, train + " " + val,
-                "what is trained on says nothing about stopping");
-  require_apart(train_splits, test_splits, train + " " + test, "what is trained on is no test");
-  require_apart(val_splits, test_splits, val + " " + test, "what is chosen by is no test");
-  FinetuneSides sides{evaluation.labelled(train_splits, options.rank, "--train"),
-                      evaluation.labelled(val_splits, options.rank, "--val"),
-                      evaluation.labelled(test_splits, options.rank, "--test"),
-                      {},
-                      {},
-                      {}};
   const std::vector<std::string> names = label_names(data, options.rank);
   require_question({train, sides.train.labels}, {val, sides.val.labels}, options.rank, names);
   require_question({train, sides.train.labels}, {test, sides.test.labels}, options.rank, names);

@@ -6,14 +6,13 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "evaluation/frozen_features.h"
+#include "evaluation/linear.h"
 #include "finetune/finetune_options.h"
 
 namespace barcodemae {
 
-/// Who is taught, and asked, what.
-struct FinetuneSides {
-  LabelledRecords train, val, test;
+/// Who is taught, and asked, what; the labels of `train` are the classes.
+struct FinetuneSides : TaughtSides {
   std::vector<std::string> classes;          ///< names of the labels of `train`, ascending
   std::vector<std::int32_t> class_of_label;  ///< the data set's label → class, or −1
   std::vector<std::int32_t> label_of_class;  ///< and back
